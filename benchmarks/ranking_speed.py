@@ -1,9 +1,13 @@
-"""Time and memory of ranking many subscribers: ours, and the same scores by public libraries. ``make bench-ranking``.
+"""Time and memory of ranking many subscribers: ours, and the bare product by public libraries. ``make bench-ranking``.
 
-A synthetic corpus (``benchmarks/corpus.py``): a store of 250,000 papers, 1,500 new ones, and subscribers with one to
-three interests, each of a text or of one to forty liked papers of one topic. Ours uses the code that ranks for sending,
-from the subscribers' interests to their ten best papers. Each size runs in a separate process, so that its memory can
-be measured.
+A synthetic corpus (``benchmarks/corpus.py``): a store of papers, 1,500 new ones, and subscribers with one to three
+interests, each of a text or of one to forty liked papers of one topic. By default the store and the number of
+subscribers are small, so that all takes a minute; ``--full`` has 250,000 papers and 100,000 subscribers.
+
+The interests' profiles are given. Ours is then what ranks for sending: the scores in the space of terms and in that of
+topics, standardised and calibrated to matches, and the ten best papers of each interest. The libraries compute the dot
+products in the space of terms alone and the ten highest of each interest. Ours and theirs take turns at the same
+profiles; each row has the sum of the shortest times, on two threads. ``var/bench/ranking_speed.json`` has the result.
 """
 
 import argparse
@@ -14,12 +18,14 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import bm25s
 import numpy as np
@@ -48,9 +54,17 @@ from newsletter.support.identifiers import title_key
 FOLDER = Path("var/bench")
 NEW = 1_500
 BLOCK = 500
+AT_ONCE = 5_000
 BEST = 10
+GROUP = 32
 THREADS = 2
-
+ROUNDS = 3
+METHODS = {
+    "ours": "newsletter, all spaces",
+    "ours_terms_alone": "newsletter, terms alone",
+    "sparse_dot_topn": "sparse-dot-topn, bare product",
+    "scikit_learn": "scikit-learn, bare product",
+}
 
 CONFIG = """\
 site: {name: Bench, url: http://localhost:8000, from: bench@newsletter.example, postal_address: nowhere}
@@ -134,12 +148,38 @@ def subscribers(count: int, topics: np.ndarray) -> Iterator[list[list[WeightedIn
 
 
 def rank_block(index: Index, candidates: Candidates, block: list[list[WeightedInterest]]) -> np.ndarray:
-    """Return the ten best new papers of each subscriber (subscribers × 10), for any interest."""
-    profiles = make_profiles(index, [one for own in block for one in own])
-    matrix = matches(index, profiles, candidates)
-    starts = np.cumsum([0, *(len(own) for own in block)])[:-1]
-    best = np.maximum.reduceat(matrix, starts, axis=0)
-    return best_of(best)
+    """Return the ten best new papers of each interest of some subscribers (interests × 10), from what they follow."""
+    return best_matches(index, candidates, profiles_of(index, block))
+
+
+def profiles_of(index: Index, block: list[list[WeightedInterest]]) -> Profiles:
+    return make_profiles(index, [one for own in block for one in own])
+
+
+def best_matches(index: Index, candidates: Candidates, profiles: Profiles) -> np.ndarray:
+    return best_positive(matches(index, profiles, candidates))
+
+
+def best_positive(scores: np.ndarray) -> np.ndarray:
+    """Return the places of the ten highest scores of each row, highest first; -1 instead of any that is not above 0.
+
+    Of the highest scores of groups of columns, the tenth highest is no higher than the tenth highest score; most
+    scores are below it. A row, a score and a place make a whole number each, and these are sorted. Equal scores are in
+    the order of places.
+    """
+    width = scores.shape[1]
+    highest = np.maximum.reduceat(scores, np.arange(0, width, GROUP), axis=1)
+    least = np.maximum(np.partition(highest, -BEST, axis=1)[:, -BEST, None], np.finfo(np.float32).tiny)
+    found = np.flatnonzero(scores >= least)
+    rows, places = np.divmod(found, width)
+    falling = np.int64(2**31 - 1) - scores.ravel()[found].view(np.int32)
+    keys = np.sort(rows << 48 | falling << 16 | places)
+    ends = np.cumsum([0, *np.bincount(rows, minlength=len(scores))])
+    at = ends[:-1, None] + np.arange(BEST)
+    some = at < ends[1:, None]
+    best = np.full(at.shape, -1)
+    best[some] = keys[at[some]] & 0xFFFF
+    return best
 
 
 def best_of(scores: np.ndarray) -> np.ndarray:
@@ -149,52 +189,87 @@ def best_of(scores: np.ndarray) -> np.ndarray:
 
 
 def ours(store: int, count: int) -> dict[str, float]:
-    """Rank for ``count`` subscribers, on two threads."""
+    """Rank for ``count`` subscribers, on two threads, from what they follow."""
     index, candidates, topics = load(store)
     blocks = list(subscribers(count, topics))
-    before, start, cpu = peak_mb(), time.perf_counter(), time.process_time()
+    before = peak_mb()
+    with on_threads() as each:
+        ranked, seconds, cpu = timed(lambda: each(partial(rank_block, index, candidates), blocks))
+    interests = sum(len(own) for block in blocks for own in block)
+    assert sum(map(len, ranked)) == interests
+    times = {"seconds": seconds, "cpu": cpu}
+    return {"subscribers": count, "interests": interests, **times, "peak_mb": peak_mb(), "before_mb": before}
+
+
+@contextmanager
+def on_threads() -> Iterator[Callable[..., list[Any]]]:
+    """Yield a function that maps a function over values on two threads."""
     with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
-        ranked = sum(len(best) for best in pool.map(partial(rank_block, index, candidates), blocks))
-    assert ranked == count
+        yield lambda job, values: list(pool.map(job, values))
+
+
+def timed(job: Callable[[], Any]) -> tuple[Any, float, float]:
+    """Return the result of a job, its seconds, and its seconds of CPU time."""
+    start, cpu = time.perf_counter(), time.process_time()
+    result = job()
+    return result, time.perf_counter() - start, time.process_time() - cpu
+
+
+def compared(store: int, count: int, names: Sequence[str]) -> dict[str, Any]:
+    """Return the seconds of some methods, in wall and in CPU time, for the interests of ``count`` subscribers."""
+    index, candidates, topics = load(store)
+    seconds, cpu = (dict.fromkeys(names, 0.0) for _ in range(2))
+    same: dict[str, float] = {}
+    with on_threads() as each:
+        for group in grouped(subscribers(count, topics), AT_ONCE // BLOCK):
+            made = each(partial(profiles_of, index), group)
+            jobs = jobs_of(index, candidates, made, each)
+            taken: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+            for name in [*names] * ROUNDS:
+                taken[name].append(timed(jobs[name])[1:])
+            for name, rounds in taken.items():
+                seconds[name] += min(wall for wall, _ in rounds)
+                cpu[name] += min(own for _, own in rounds)
+            same = same or same_papers(candidates, made)
+    return {"seconds": seconds, "cpu_seconds": cpu, "same_papers": same, "peak_mb": peak_mb()}
+
+
+def grouped(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    rest = iter(values)
+    while group := list(islice(rest, size)):
+        yield group
+
+
+def jobs_of(
+    index: Index, candidates: Candidates, made: list[Profiles], each: Callable[..., list[Any]]
+) -> dict[str, Callable[[], Any]]:
+    """Return what is measured: each finds the ten best papers of some profiles."""
+    profiles, turned = all_vectors(made), candidates.paper_matrix.turned
     return {
-        "subscribers": count,
-        "interests": sum(len(own) for block in blocks for own in block),
-        "seconds": time.perf_counter() - start,
-        "cpu": time.process_time() - cpu,
-        "peak_mb": peak_mb(),
-        "before_mb": before,
+        "ours": lambda: each(partial(best_matches, index, candidates), made),
+        "ours_terms_alone": lambda: each(lambda one: best_of(by_terms(one, candidates)), made),
+        "sparse_dot_topn": lambda: topn(profiles, turned),
+        "scikit_learn": lambda: by_sklearn(profiles, candidates.paper_matrix.vectors),
     }
 
 
-def peers(store: int, count: int) -> Iterator[tuple[str, float, float]]:
-    """Find the ten best papers of each interest by their terms; yield seconds, and the share of papers equal to those
-    of our scores in the space of terms. Ours besides computes topics, coverage and matches.
+def all_vectors(made: list[Profiles]) -> csr_matrix:
+    return csr_matrix(vstack([one.vectors for one in made]), dtype=np.float32)
+
+
+def same_papers(candidates: Candidates, made: list[Profiles]) -> dict[str, float]:
+    """Return which share of the ten best papers a library finds that scores in the space of terms alone find too.
 
     A score is a dot product if the background is an additional column of the vectors, with one scale for each number of
-    examples; so each peer gets the matrices it needs, grouped by that number, and the grouping is not timed.
+    examples; so the library gets the matrices it needs, grouped by that number. This is not timed.
     """
-    index, candidates, topics = load(store)
-    blocks = list(subscribers(count, topics))
-    made = [make_profiles(index, [one for own in block for one in own]) for block in blocks]
-    with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
-        start = time.perf_counter()
-        list(pool.map(lambda one: best_of(matches(index, one, candidates)), made))
-        yield "ours, up to the match", time.perf_counter() - start, 1.0
-        start = time.perf_counter()
-        mine = list(pool.map(lambda one: best_of(by_terms(one, candidates)), made))
-        yield "ours, terms alone", time.perf_counter() - start, 1.0
-    profiles = csr_matrix(vstack([one.vectors for one in made]), dtype=np.float32)
+    profiles, best = all_vectors(made), np.concatenate([best_of(by_terms(one, candidates)) for one in made])
     example_counts = np.concatenate([one.example_counts for one in made])
-    best = np.concatenate(mine)
     groups = [np.flatnonzero(example_counts == number) for number in np.unique(example_counts)]
     sides = [sides_of(profiles[group], candidates, float(example_counts[group[0]])) for group in groups]
-    for name, peer in (("scikit-learn, argpartition", by_sklearn), ("sparse-dot-topn", by_topn)):
-        start = time.perf_counter()
-        found = [peer(*both) for both in sides]
-        seconds = time.perf_counter() - start
-        same = [agreement(best[group], own) for group, own in zip(groups, found, strict=True)]
-        yield name, seconds, float(np.average(same, weights=[len(group) for group in groups]))
-    yield from by_bm25s(index, candidates, profiles, best)
+    found = [by_topn(*both) for both in sides]
+    same = [agreement(best[group], own) for group, own in zip(groups, found, strict=True)]
+    return {"sparse_dot_topn": float(np.average(same, weights=[len(group) for group in groups]))}
 
 
 def by_terms(profiles: Profiles, candidates: Candidates) -> np.ndarray:
@@ -202,7 +277,7 @@ def by_terms(profiles: Profiles, candidates: Candidates) -> np.ndarray:
 
 
 def agreement(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Return the share of a peer's papers that are among ours."""
+    """Return the share of a library's papers that are among ours."""
     pairs = [({*own.tolist()}, {*other.tolist()} - {-1}) for own, other in zip(ours, theirs, strict=True)]
     return sum(len(own & other) for own, other in pairs) / max(1, sum(len(other) for _, other in pairs))
 
@@ -217,17 +292,15 @@ def sides_of(profiles: csr_matrix, candidates: Candidates, example_counts: float
 def by_sklearn(profiles: csr_matrix, candidates: csr_matrix) -> np.ndarray:
     """Do what cosine_similarity does after scaling its rows, which must not be scaled here."""
     steps = range(0, profiles.shape[0], BLOCK)
-    scored = (linear_kernel(profiles[at : at + BLOCK], candidates) for at in steps)
-    return np.concatenate([above_nothing(scores, best_of(scores)) for scores in scored])
+    return np.concatenate([best_of(linear_kernel(profiles[at : at + BLOCK], candidates)) for at in steps])
 
 
-def above_nothing(scores: np.ndarray, best: np.ndarray) -> np.ndarray:
-    """Return the best papers, with -1 for scores of 0 or less, which sparse-dot-topn leaves out."""
-    return np.where(np.take_along_axis(scores, best, axis=1) > 0, best, -1)
+def topn(profiles: csr_matrix, turned: csr_matrix) -> csr_matrix:
+    return sp_matmul_topn(profiles, turned, top_n=BEST, sort=True, threshold=None, n_threads=THREADS)
 
 
 def by_topn(profiles: csr_matrix, candidates: csr_matrix) -> np.ndarray:
-    found = sp_matmul_topn(profiles, candidates.T.tocsr(), top_n=BEST, sort=True, threshold=None, n_threads=THREADS)
+    found = topn(profiles, candidates.T.tocsr())
     # It leaves out scores of 0 or less.
     best = np.full((profiles.shape[0], BEST), -1)
     sizes = np.diff(found.indptr)
@@ -236,20 +309,24 @@ def by_topn(profiles: csr_matrix, candidates: csr_matrix) -> np.ndarray:
     return best
 
 
-def by_bm25s(
-    index: Index, candidates: Candidates, profiles: csr_matrix, best: np.ndarray
-) -> Iterator[tuple[str, float, float]]:
-    """Rank with BM25, which takes a query's terms without weights, so its results differ."""
+def bm25(store: int, count: int) -> tuple[float, float]:
+    """Rank with BM25, which takes a query's terms without weights, so its results differ.
+
+    Returns:
+        Its seconds, and the share of its papers that scores in the space of terms alone find too.
+    """
+    index, candidates, topics = load(store)
+    made = [profiles_of(index, block) for block in subscribers(count, topics)]
+    profiles, best = all_vectors(made), np.concatenate([best_of(by_terms(one, candidates)) for one in made])
     terms = index.model.terms
     texts = [[str(terms[term]) for term in candidates.paper_matrix.vectors[row].indices] for row in range(NEW)]
     queries = [[str(terms[term]) for term in profiles[row].indices] for row in range(profiles.shape[0])]
     retriever = bm25s.BM25()
     retriever.index(texts, show_progress=False)
     known = [[term for term in query if term in retriever.vocab_dict] or [""] for query in queries]
-    start = time.perf_counter()
-    found, _ = retriever.retrieve(known, k=BEST, show_progress=False, n_threads=THREADS)
-    seconds = time.perf_counter() - start
-    yield "bm25s", seconds, agreement(best, found)
+    retrieve = partial(retriever.retrieve, known, k=BEST, show_progress=False, n_threads=THREADS)
+    (found, _), seconds, _ = timed(retrieve)
+    return seconds, agreement(best, found)
 
 
 def searches(store: int) -> Iterator[tuple[str, list[float]]]:
@@ -263,15 +340,9 @@ def searches(store: int) -> Iterator[tuple[str, list[float]]]:
     with reading(context.engine) as connection:
         some = list(papers.by_rows(connection, chance.integers(1, store, 50).tolist()).values())
     search(context, words[0], everything, BEST)
-    yield "search, three words", [timed(partial(search, context, text, everything, BEST)) for text in words]
-    yield "search, a filter nothing passes", [timed(partial(search, context, text, narrow, BEST)) for text in words]
-    yield "similar papers", [timed(partial(similar, context, paper, everything, BEST)) for paper in some]
-
-
-def timed(job: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    job()
-    return time.perf_counter() - start
+    yield "search, three words", [timed(partial(search, context, text, everything, BEST))[1] for text in words]
+    yield "search, a filter nothing passes", [timed(partial(search, context, text, narrow, BEST))[1] for text in words]
+    yield "similar papers", [timed(partial(similar, context, paper, everything, BEST))[1] for paper in some]
 
 
 def in_a_process(*arguments: object) -> str:
@@ -279,30 +350,59 @@ def in_a_process(*arguments: object) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def main(store: int, sizes: list[int], compared: int) -> None:
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {THREADS} threads")
+def main(store: int, count: int, full: bool) -> None:
+    machine = {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
+    print(f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}; {THREADS} threads")
     print(in_a_process("--prepare", store), end="", flush=True)
-    print(
-        f"\n{'subscribers':>11} {'interests':>9} {'seconds':>8} {'us each':>8} {'peak MB':>8}   against {NEW:,} papers"
-    )
-    for size in sizes:
-        one = json.loads(in_a_process("--ours", store, size))
+    print(f"\nfrom interests to the ten best of {NEW:,} papers:", flush=True)
+    print(f"{'subscribers':>11} {'interests':>9} {'seconds':>8} {'us each':>8} {'peak MB':>8}")
+    for size in [10_000, 30_000, count] if full else [count]:
+        whole = json.loads(in_a_process("--ours", store, size))
+        each = whole["seconds"] / size * 1e6
         print(
-            f"{size:>11,} {one['interests']:>9,} {one['seconds']:>8.1f} {one['seconds'] / size * 1e6:>8.0f}"
-            f" {one['peak_mb']:>8.0f}",
+            f"{size:>11,} {whole['interests']:>9,} {whole['seconds']:>8.1f} {each:>8.0f} {whole['peak_mb']:>8.0f}",
             flush=True,
         )
-    print(f"\nthe ten best for each interest of {compared:,} subscribers, profiles given:")
-    print(in_a_process("--peers", store, compared), end="", flush=True)
-    print(f"\nthe whole store of {store:,} papers:")
-    print(in_a_process("--searches", store), end="", flush=True)
+    found = json.loads(in_a_process("--compared", store, count, ",".join(METHODS)))
+    peaks = {
+        name: json.loads(in_a_process("--compared", store, BLOCK, name))["peak_mb"]
+        for name in ("ours", "sparse_dot_topn")
+    }
+    sizes = {"store": store, "papers": NEW, "subscribers": count, "interests": whole["interests"]}
+    result = {**sizes, **summary(found, whole, peaks), "machine": machine}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "ranking_speed.json").write_text(json.dumps(result, indent=1) + "\n")
+    show(result)
+    if full:
+        seconds, same = json.loads(in_a_process("--bm25", store, BLOCK))
+        print(f"\nbm25s, for {BLOCK} subscribers: {seconds:.2f} s, {same:.1%} the same papers")
+        print(f"\nthe whole store of {store:,} papers:")
+        print(in_a_process("--searches", store), end="", flush=True)
 
 
-def show_peers(store: int, count: int) -> None:
-    first = 0.0
-    for name, seconds, same in peers(store, count):
-        first = first or seconds
-        print(f"  {name:32}{seconds:>8.2f} s{seconds / first:>7.1f} x   {same:.1%} the same papers", flush=True)
+def summary(found: dict[str, Any], whole: dict[str, float], peaks: dict[str, float]) -> dict[str, Any]:
+    """Return the figures of the JSON file."""
+    seconds, cpu = found["seconds"], found["cpu_seconds"]
+    return {
+        "seconds": {**seconds, "ours_from_interests": whole["seconds"]},
+        "cpu_seconds": {**cpu, "ours_from_interests": whole["cpu"]},
+        "ratio": seconds["ours"] / seconds["sparse_dot_topn"],
+        "cpu_ratio": cpu["ours"] / cpu["sparse_dot_topn"],
+        "same_papers": found["same_papers"],
+        "peak_mb": {**peaks, "ours_from_interests": whole["peak_mb"]},
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    print(f"\nthe ten best for each of {result['interests']:,} interests, profiles given:")
+    print(f"  {'':30}{'seconds':>9}{'relative':>9}{'CPU s':>8}{'relative':>9}")
+    for name, title in METHODS.items():
+        both = [(result[kind][name], result[kind]["sparse_dot_topn"]) for kind in ("seconds", "cpu_seconds")]
+        print(
+            f"  {title:30}" + "".join(f"{own:>{9 - at}.2f}{own / bare:>8.2f}x" for at, (own, bare) in enumerate(both))
+        )
+    print(f"  the same papers in the space of terms alone: {result['same_papers']['sparse_dot_topn']:.1%}")
+    print(f"  peak memory with {BLOCK} subscribers: {result['peak_mb']}")
 
 
 def show_searches(store: int) -> None:
@@ -313,21 +413,24 @@ def show_searches(store: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", type=int, default=250_000)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 30_000, 100_000])
-    parser.add_argument("--compared", type=int, default=10_000)
+    parser.add_argument("--store", type=int, help="papers in the store")
+    parser.add_argument("--subscribers", type=int)
+    parser.add_argument("--full", action="store_true", help="250,000 papers, 100,000 subscribers, searches and BM25")
     for step in ("--prepare", "--searches"):
         parser.add_argument(step, type=int, help=argparse.SUPPRESS)
-    for step in ("--ours", "--peers"):
-        parser.add_argument(step, type=int, nargs=2, help=argparse.SUPPRESS)
+    for step, arguments in (("--ours", 2), ("--bm25", 2), ("--compared", 3)):
+        parser.add_argument(step, nargs=arguments, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.prepare:
         prepare(given.prepare)
     elif given.ours:
-        print(json.dumps(ours(*given.ours)))
-    elif given.peers:
-        show_peers(*given.peers)
+        print(json.dumps(ours(*map(int, given.ours))))
+    elif given.compared:
+        print(json.dumps(compared(*map(int, given.compared[:2]), given.compared[2].split(","))))
+    elif given.bm25:
+        print(json.dumps(bm25(*map(int, given.bm25))))
     elif given.searches:
         show_searches(given.searches)
     else:
-        main(given.store, given.sizes, given.compared)
+        store, count = (250_000, 100_000) if given.full else (10_000, 10_000)
+        main(given.store or store, given.subscribers or count, given.full)

@@ -1,5 +1,6 @@
 """Calibration: the match of a paper, which is the probability that it is relevant, from what is known of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +81,24 @@ def taken(evidence: Evidence, some: np.ndarray) -> Evidence:
     )
 
 
+def joined(parts: Sequence[Evidence]) -> Evidence:
+    """Return several parts of the evidence as one."""
+    by_meaning = parts[0].meaning is not None
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return Evidence(
+        topics=column("topics"),
+        total=column("total"),
+        examples=column("examples"),
+        said=column("said"),
+        coverage=Coverage(*(np.concatenate(one) for one in zip(*(part.coverage for part in parts), strict=True))),
+        meaning=column("meaning") if by_meaning else None,
+        usual_closeness=column("usual_closeness") if by_meaning else None,
+    )
+
+
 def match(evidence: Evidence) -> np.ndarray:
     """Return the match of each pair, between 0 and 1.
 
@@ -89,26 +108,33 @@ def match(evidence: Evidence) -> np.ndarray:
     meaning, the z-score there is added to what the words say.
     """
     odds = np.zeros(len(evidence.said))
-    said, liked = (np.flatnonzero(share) for share in (evidence.said, evidence.said < 1))
-    words, papers = taken(evidence, said), taken(evidence, liked)
-    odds[said] += words.said * _said_odds(words)
-    by_papers = _LIKED if evidence.meaning is None else _LIKED_WITH_MEANING
-    odds[liked] += (1 - papers.said) * (liked_features(papers) @ by_papers)
+    for some, log_odds in ((evidence.said > 0, _said_odds), (evidence.said < 1, _liked_odds)):
+        if some.all():
+            odds += log_odds(evidence)
+        elif some.any():
+            which = np.flatnonzero(some)
+            odds[which] += log_odds(taken(evidence, which))
     return np.asarray(HIGHEST / (1 + np.exp(-odds)), dtype=np.float32)
 
 
+def _liked_odds(evidence: Evidence) -> np.ndarray:
+    """Return the log-odds of liked papers, times their share among the examples."""
+    weights = _LIKED if evidence.meaning is None else _LIKED_WITH_MEANING
+    return np.asarray((1 - evidence.said) * weighted_sum(liked_features(evidence), weights))
+
+
 def _said_odds(evidence: Evidence) -> np.ndarray:
-    """Return the log-odds of an interest in words, with the meaning if there is a space of it."""
+    """Return the log-odds of an interest in words, with the meaning if there is a space of it, times their share."""
     odds, sure = odds_of_words(evidence), evidence.coverage.sure
     if evidence.meaning is not None:
-        odds = meaning_features(odds, evidence.meaning) @ _SAID_WITH_MEANING
+        odds = weighted_sum(meaning_features(odds, evidence.meaning), _SAID_WITH_MEANING)
         sure = np.maximum(sure, np.clip((evidence.meaning - _SURE_FROM) / (_SURE_AT - _SURE_FROM), 0, 1))
-    return _asked_for(odds, sure)
+    return np.asarray(evidence.said * _asked_for(odds, sure))
 
 
 def odds_of_words(evidence: Evidence) -> np.ndarray:
     """Return the log-odds of an interest in words by the topics and the coverage."""
-    return np.asarray(said_features(evidence) @ _SAID + coverage_odds(evidence.coverage))
+    return np.asarray(weighted_sum(said_features(evidence), _SAID) + coverage_odds(evidence.coverage))
 
 
 def _asked_for(odds: np.ndarray, sure: np.ndarray) -> np.ndarray:
@@ -127,7 +153,18 @@ def _asked_for(odds: np.ndarray, sure: np.ndarray) -> np.ndarray:
 
 def coverage_odds(coverage: Coverage) -> np.ndarray:
     """Return how much coverage adds to the log-odds of an interest in words (pairs)."""
-    return np.asarray(coverage_features(coverage) @ _COVERAGE)
+    return weighted_sum(coverage_features(coverage), _COVERAGE)
+
+
+def weighted_sum(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the sum of the features of each pair (pairs × features), each with its weight.
+
+    The order of the additions is given; that of a matrix product depends on the machine and on the number of pairs.
+    """
+    total = features[:, 0] * weights[0]
+    for number, weight in enumerate(weights.tolist()[1:], 1):
+        total += features[:, number] * weight
+    return np.asarray(total)
 
 
 def coverage_features(coverage: Coverage) -> np.ndarray:
@@ -137,7 +174,7 @@ def coverage_features(coverage: Coverage) -> np.ndarray:
     """
     words = np.log1p(coverage.words)
     one_of_many = (coverage.words > 2) & (coverage.shared < 2)
-    return np.stack([coverage.share, coverage.share * words, words, one_of_many], axis=-1)
+    return np.stack([coverage.share, coverage.share * words, words, one_of_many]).T
 
 
 def said_features(evidence: Evidence) -> np.ndarray:
@@ -147,7 +184,7 @@ def said_features(evidence: Evidence) -> np.ndarray:
     far as the words are known.
     """
     known = _compressed(evidence.topics * evidence.coverage.known)
-    return np.stack([np.ones(len(known)), known], axis=1)
+    return np.stack([np.ones(len(known)), known]).T
 
 
 def meaning_features(odds: np.ndarray, meaning: np.ndarray) -> np.ndarray:
@@ -156,13 +193,13 @@ def meaning_features(odds: np.ndarray, meaning: np.ndarray) -> np.ndarray:
     Args:
         odds: the log-odds of the words alone. ``meaning``: see :class:`Evidence`.
     """
-    return np.stack([np.ones(len(odds)), odds + _MEANING_OF_WORDS * meaning], axis=1)
+    return np.stack([np.ones(len(odds)), odds + _MEANING_OF_WORDS * meaning]).T
 
 
 def liked_features(evidence: Evidence) -> np.ndarray:
     """Return what the regression for liked papers looks at (pairs × 4, or 5 with a space of meaning)."""
     total, number = _compressed(evidence.total), np.log(np.minimum(evidence.examples, _MANY))
-    return np.stack([np.ones(len(total)), total, number, total * number, *_if_known(evidence.usual_closeness)], axis=1)
+    return np.stack([np.ones(len(total)), total, number, total * number, *_if_known(evidence.usual_closeness)]).T
 
 
 def _if_known(feature: np.ndarray | None) -> list[np.ndarray]:

@@ -81,14 +81,18 @@ def _sums(matrix: csr_matrix) -> np.ndarray:
     return np.asarray(matrix.sum(axis=1)).ravel()
 
 
-def had_by(alternatives: Alternatives, turned: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+def had_by(alternatives: Alternatives, present: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     """Return the weight, and the number, of each alternative's words that each paper has (alternatives × papers).
 
+    Both come from one product: the weight is the real part of a complex number, the number of words the imaginary one.
+
     Args:
-        turned: the papers' vectors, transposed (terms × papers).
+        present: 1 for each term that a paper has, as complex numbers (terms × papers).
     """
-    present = csr_matrix((np.ones(turned.nnz, np.float32), turned.indices, turned.indptr), turned.shape, copy=False)
-    return (alternatives.weights @ present).toarray(), (alternatives.counted @ present).toarray()
+    weights = alternatives.weights
+    both = csr_matrix((weights.data + 1j * alternatives.counted.data, weights.indices, weights.indptr), weights.shape)
+    had = (both.astype(np.complex64) @ present).toarray()
+    return had.real, had.imag
 
 
 def best_of(
@@ -106,8 +110,7 @@ def best_of(
         had: the result of :func:`had_by`. ``rows``, ``places``: the interest and the paper of each pair.
         odds: returns how much coverages are worth.
     """
-    first = alternatives.first[rows]
-    numbers = alternatives.first[rows + 1] - first
+    first, numbers = alternatives.first[rows], np.diff(alternatives.first)[rows]
     found = Coverage(*(np.zeros(len(rows), dtype=np.float32) for _ in Coverage._fields))
     for number in range(int(numbers.max(initial=0))):
         some = np.flatnonzero(numbers > number)

@@ -7,17 +7,19 @@ needs little memory.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from newsletter.model import Paper
 from newsletter.ranking.meaning import Encodings, MeaningSpace
+from newsletter.ranking.products import TermProducts, prepare
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import TfidfModel, of_length_one, paper_text, score_deviation
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PaperMatrix:
     """Papers prepared for ranking, in one order.
 
@@ -36,6 +38,11 @@ class PaperMatrix:
     factor: np.ndarray
     topics: np.ndarray
     meaning: np.ndarray
+
+    @cached_property
+    def products(self) -> TermProducts:
+        """The papers prepared for products with profiles; for some papers, not for a segment of a large store."""
+        return prepare(self.turned)
 
 
 def no_meaning(papers: int) -> np.ndarray:

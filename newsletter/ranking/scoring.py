@@ -1,4 +1,4 @@
-"""Score many profiles against all new papers in one sparse product.
+"""Score many profiles against all new papers.
 
 A paper's raw score for a profile is a sum over terms, ``scale · (profile − mean) · paper``, where the scale reduces the
 scores of papers that score high with everybody, the more so the more papers the profile was built from. A second raw
@@ -7,15 +7,16 @@ Each is expressed as a z-score, in standard deviations of the scores of a sample
 computed from these (see :mod:`newsletter.ranking.calibration`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from newsletter.model import Paper
-from newsletter.ranking.calibration import Evidence, coverage_odds, match
+from newsletter.ranking.calibration import Evidence, coverage_odds, joined, match
 from newsletter.ranking.coverage import best_of, had_by
 from newsletter.ranking.diversify import Likeness, likeness
 from newsletter.ranking.index import Index, PaperMatrix
@@ -31,7 +32,7 @@ from newsletter.ranking.profile import (
 from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.trending import paper_day, trending_scores
-from newsletter.ranking.zscores import raw_scores, standardised
+from newsletter.ranking.zscores import at, raw_scores, raw_scores_of_sharing, standardised
 from newsletter.support.person_names import NameIndex, NameMatch
 
 FORMULA = 2
@@ -53,6 +54,9 @@ CATEGORY_BONUS = 0.5
 """The z-score that a followed category adds if it has."""
 
 _LEAST = 1.0
+_AT_ONCE = 64
+"""So many profiles' scores are computed at once that they stay in the cache of a core; it changes no result."""
+
 _WORDINGS_KEPT = 4_096  # Some thirty kilobytes each.
 
 
@@ -139,7 +143,7 @@ def matches(index: Index, profiles: Profiles, candidates: Candidates) -> np.ndar
         return np.zeros((0, len(candidates.papers)), dtype=np.float32)
     inside = [_in_categories(followed, candidates) for followed in profiles.followed]
     matrix = content_matches(index, profiles, candidates.paper_matrix, inside)
-    says_something = (np.diff(profiles.vectors.indptr) > 0) | profiles.meaning.any(axis=1)
+    says_something = ((np.diff(profiles.vectors.indptr) > 0) | profiles.meaning.any(axis=1)).tolist()
     for row, followed in enumerate(profiles.followed):
         if not says_something[row]:
             matrix[row, inside[row]] = IN_CATEGORY
@@ -150,7 +154,9 @@ def matches(index: Index, profiles: Profiles, candidates: Candidates) -> np.ndar
     return matrix
 
 
-def _in_categories(followed: WeightedInterest, candidates: Candidates) -> list[int]:
+def _in_categories(followed: WeightedInterest, candidates: Candidates) -> Sequence[int]:
+    if not followed.interest.categories:
+        return ()
     names = [category.strip().casefold() for category in followed.interest.categories]
     return sorted({place for name in names for place in candidates.categories.get(name, [])})
 
@@ -175,9 +181,9 @@ def content_matches(
 
     It is 0 for papers of which :func:`gather` says nothing, whose arguments these are.
     """
-    rows, places, evidence = gather(index, profiles, papers, preferred, least)
     matrix = np.zeros((len(profiles.followed), papers.vectors.shape[0]), dtype=np.float32)
-    matrix[rows, places] = match(evidence)
+    for rows, places, evidence in _gathered(index, profiles, papers, preferred, least):
+        matrix[rows, places] = match(evidence)
     return matrix
 
 
@@ -199,35 +205,107 @@ def gather(
     Returns:
         The profile and the paper of each pair, and the evidence.
     """
-    raw, shares_term = raw_scores(profiles.vectors, profiles.example_counts, papers)
-    terms = standardised(raw, profiles.by_terms)
-    topics = (
-        standardised(topic_scores(profiles, np.arange(len(raw)), papers.topics), profiles.by_topics)
-        if profiles.topics.shape[1]
-        else terms.copy()
-    )
-    for row, raised in enumerate(preferred):
-        if raised:
-            terms[row, raised] += CATEGORY_BONUS
-    total = terms + profiles.topics_weight.astype(np.float32)[:, None] * topics
-    related, meaning = shares_term, None
+    parts = list(_gathered(index, profiles, papers, preferred, least))
+    rows, places = (np.concatenate([part[number] for part in parts]) for number in (0, 1))
+    return rows, places, joined([evidence for _, _, evidence in parts])
+
+
+def _gathered(
+    index: Index, profiles: Profiles, papers: PaperMatrix, preferred: Sequence[Sequence[int]], least: float
+) -> Iterator[tuple[np.ndarray, np.ndarray, Evidence]]:
+    """Yield the result of :func:`gather` in parts: one of the interests in words, then blocks of the others."""
+    had = had_by(profiles.alternatives, papers.products.present)
+
+    def evidence(rows: np.ndarray, places: np.ndarray, near: _Nearness) -> Evidence:
+        counts = np.where(profiles.example_counts > 0, profiles.example_counts, 1)
+        return Evidence(
+            topics=trust_in_topics(index.model) * near.topics,
+            total=near.total,
+            examples=profiles.worth[rows],
+            said=(profiles.said_counts / counts)[rows],
+            coverage=best_of(profiles.alternatives, had, rows, places, coverage_odds),
+            meaning=near.meaning,
+            usual_closeness=profiles.usual_closeness[rows] if near.meaning is not None else None,
+        )
+
+    alone = _in_words_alone(index, profiles, preferred)
+    rows, places, near = _near_in_words(profiles, np.flatnonzero(alone), papers)
+    yield rows, places, evidence(rows, places, near)
+    others, relative = np.flatnonzero(~alone), index.meaning_of(papers.meaning)
+    for start in range(0, len(others), _AT_ONCE):
+        block = others[start : start + _AT_ONCE]
+        rows, places, near = _near(profiles, block, papers, relative, preferred, least)
+        yield rows, places, evidence(rows, places, near)
+
+
+class _Nearness(NamedTuple):
+    """The z-scores of some pairs of a profile and a paper; see :class:`newsletter.ranking.calibration.Evidence`."""
+
+    topics: np.ndarray
+    total: np.ndarray
+    meaning: np.ndarray | None
+
+
+def _in_words_alone(index: Index, profiles: Profiles, preferred: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return which profiles are of so few terms that it pays to look at only the papers that share one."""
+    alone = np.asarray((profiles.said_counts > 0) & (profiles.example_counts == profiles.said_counts))
+    alone &= ~profiles.against.any(axis=1)
     if index.meaning is not None:
-        near = meaning_scores(profiles, np.arange(len(raw)), index.meaning_of(papers.meaning))
-        meaning = standardised(near, profiles.by_meaning)
-        total = total + MEANING_WEIGHT * meaning
-        related = shares_term | (meaning > _CLOSE)
+        alone[:] = False
+    alone[[row for row, raised in enumerate(preferred) if raised]] = False
+    return alone
+
+
+def _near_in_words(
+    profiles: Profiles, some: np.ndarray, papers: PaperMatrix
+) -> tuple[np.ndarray, np.ndarray, _Nearness]:
+    """Return the pairs of :func:`gather` for profiles in words alone (by row), pair by pair."""
+    own, places, terms = raw_scores_of_sharing(profiles.vectors[some], profiles.example_counts[some], papers)
+    rows = some[own]
+    terms = standardised(terms, at(profiles.by_terms, rows))
+    if not profiles.topics.shape[1]:
+        return rows, places, _Nearness(terms, terms.copy(), None)
+    # The same as the product of both matrices, since these sums are exact.
+    topics = np.einsum("ij,ij->i", profiles.topics[rows], papers.topics[places])
+    topics = standardised(topics, at(profiles.by_topics, rows))
+    return rows, places, _Nearness(topics, terms + profiles.topics_weight.astype(np.float32)[rows] * topics, None)
+
+
+def _near(
+    profiles: Profiles,
+    some: np.ndarray,
+    papers: PaperMatrix,
+    relative: np.ndarray,
+    preferred: Sequence[Sequence[int]],
+    least: float,
+) -> tuple[np.ndarray, np.ndarray, _Nearness]:
+    """Return the pairs of :func:`gather` for any profiles (by row), from all their pairs.
+
+    Args:
+        relative: the papers in the space of meaning (papers × width); papers × 0 without it.
+    """
+    raw, related = raw_scores(profiles.vectors[some], profiles.example_counts[some], papers)
+    column = some[:, None]
+    total = standardised(raw, at(profiles.by_terms, column))
+    if profiles.topics.shape[1]:
+        topics = standardised(topic_scores(profiles, some, papers.topics), at(profiles.by_topics, column))
+    else:
+        topics = total.copy()
+    for place, row in enumerate(some.tolist() if preferred else ()):
+        if preferred[row]:
+            total[place, preferred[row]] += CATEGORY_BONUS
+    total += profiles.topics_weight.astype(np.float32)[column] * topics
+    meaning = None
+    if profiles.by_meaning_too:
+        meaning = standardised(meaning_scores(profiles, some, relative), at(profiles.by_meaning, column))
+        total += MEANING_WEIGHT * meaning
+        related |= meaning > _CLOSE
     floor = np.where(profiles.said_counts > 0, -np.inf, least).astype(np.float32)
-    pairs = np.flatnonzero(related & (total > floor[:, None]))
-    rows, places = np.divmod(pairs, total.shape[1])
-    had = had_by(profiles.alternatives, papers.turned)
-    said = profiles.said_counts / np.where(profiles.example_counts > 0, profiles.example_counts, 1)
-    evidence = Evidence(
-        topics=trust_in_topics(index.model) * topics.ravel()[pairs],
-        total=total.ravel()[pairs],
-        examples=profiles.worth[rows],
-        said=said[rows],
-        coverage=best_of(profiles.alternatives, had, rows, places, coverage_odds),
-        meaning=meaning.ravel()[pairs] if meaning is not None else None,
-        usual_closeness=profiles.usual_closeness[rows] if meaning is not None else None,
+    related &= total > floor[column]
+    pairs = np.flatnonzero(related)
+    own = np.repeat(np.arange(len(some)), np.count_nonzero(related, axis=1))
+    places = pairs - own * total.shape[1]
+    near = _Nearness(
+        topics.ravel()[pairs], total.ravel()[pairs], meaning.ravel()[pairs] if meaning is not None else None
     )
-    return rows, places, evidence
+    return some[own], places, near

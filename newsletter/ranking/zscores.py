@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from newsletter.ranking.index import PaperMatrix
+from newsletter.ranking.products import dot_products, shared_products
 from newsletter.ranking.tfidf import FEW
 
 _HUBNESS = 0.6
@@ -19,11 +20,23 @@ def raw_scores(profiles: csr_matrix, example_counts: np.ndarray, papers: PaperMa
     Args:
         profiles: profiles × terms. ``example_counts``: the number of papers each was built from.
     """
-    shared = (profiles @ papers.turned).toarray()
+    shared = dot_products(profiles, papers.products)
     some = shared > 0
     shared -= papers.centre
     shared *= scale(papers.factor, example_counts[:, None])
     return shared, some
+
+
+def raw_scores_of_sharing(
+    profiles: csr_matrix, example_counts: np.ndarray, papers: PaperMatrix
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the profile, the paper and the raw score of each pair that shares a term: a quicker way to the same scores
+    for profiles of few terms.
+    """
+    rows, places, shared = shared_products(profiles, papers.products)
+    shared -= papers.centre[places]
+    shared *= scale(papers.factor[places], example_counts[rows])
+    return rows, places, shared
 
 
 def scale(factor: np.ndarray | float, example_counts: np.ndarray) -> np.ndarray:
@@ -47,8 +60,13 @@ def spread(scores: np.ndarray) -> Spread:
     return Spread(mean, np.where(deviation > 0, deviation, 1))
 
 
+def at(spread: Spread, rows: np.ndarray) -> Spread:
+    """Return the spread of some profiles, by their rows, in the shape of these."""
+    return Spread(spread.mean[rows], spread.deviation[rows])
+
+
 def standardised(raw: np.ndarray, by: Spread) -> np.ndarray:
-    """Convert raw scores (profiles × papers) to z-scores, in place."""
-    raw -= by.mean[:, None]
-    raw /= by.deviation[:, None]
+    """Convert raw scores to z-scores, in place; ``by`` has a shape that fits theirs."""
+    raw -= by.mean
+    raw /= by.deviation
     return raw
