@@ -15,6 +15,7 @@ class Mailbox:
     Attributes:
         on_sender, on_recipient, on_data: what to answer; each is given the address (``on_data`` the recipient's).
         accepted: what was taken: recipient and raw message.
+        pipelining: whether it offers to take commands together.
         connections: how many sessions said hello.
         greeted_by: the names they gave.
     """
@@ -24,6 +25,7 @@ class Mailbox:
         self.on_recipient: Answer = lambda address: None
         self.on_data: Answer = lambda address: None
         self.accepted: list[tuple[str, bytes]] = []
+        self.pipelining = False
         self.connections = 0
         self.greeted_by: list[str] = []
 
@@ -33,7 +35,7 @@ class Mailbox:
         self.connections += 1
         self.greeted_by.append(hostname)
         session.host_name = hostname
-        return responses
+        return [responses[0], "250-PIPELINING", *responses[1:]] if self.pipelining else responses
 
     async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         answer = self.on_sender(address)

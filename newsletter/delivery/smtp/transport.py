@@ -2,6 +2,7 @@
 
 import smtplib
 import socket
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,11 +193,22 @@ class Transport:
     def _hand_over(self, smtp: smtplib.SMTP, message: Message) -> Outcome | None:
         """Hand over a message up to the final dot; return its outcome if the server rejects it."""
         content = sign(message.content, self._signer) if self._signer is not None else message.content
-        refused = self._envelope(smtp, message)
-        if refused is not None:
-            return refused
-        code, words = smtp.docmd("DATA")
-        if code != 354:
+        options = self._options(smtp, message)
+        if isinstance(options, Outcome):
+            return options
+        sender, recipient = _wire_address(message.sender), _wire_address(message.recipient)
+        commands = (f"MAIL FROM:<{sender}>{options}", f"RCPT TO:<{recipient}>", "DATA")
+        for place, (code, words) in enumerate(_answers(smtp, commands)):
+            if _accepts(commands[place], code):
+                continue
+            if code != _SERVICE_CLOSES and smtp.has_extn("pipelining"):
+                self._skip_answers(smtp, len(commands) - place - 1)
+            if not place and code >= 500 and code != _WANTS_MORE:
+                reply = shown_reply(code, words)
+                raise AccountUnavailable(
+                    f"smtp: {server_name(self._settings)} refuses the sender {sender}: {reply}; "
+                    "check site.from, bounces.address and smtp.user"
+                )
             return self._refused(smtp, code, words)
         smtp.send(_dot_stuffed(content))
         return None
@@ -208,30 +220,27 @@ class Transport:
             return f"did not answer within {_in_words(self._settings.timeout_seconds)}"
         return f"closed the connection ({shown_error(error)})"
 
-    def _envelope(self, smtp: smtplib.SMTP, message: Message) -> Outcome | None:
-        sender, recipient = _wire_address(message.sender), _wire_address(message.recipient)
-        options = ""
-        if not (sender.isascii() and recipient.isascii() and message.content.isascii()):
-            if not smtp.has_extn("smtputf8"):
-                lack = "does not take international addresses (SMTPUTF8, RFC 6531)"
-                if recipient.isascii():
-                    fix = "write site.from and site.reply_to in ASCII"
-                    raise UserError(f"smtp: {server_name(self._settings)} {lack}; {fix}")
-                return Outcome(SendState.FAILED, reason=f"the mail server {lack}")
-            options = " SMTPUTF8 BODY=8BITMIME"
+    def _skip_answers(self, smtp: smtplib.SMTP, number: int) -> None:
+        """Read the answers to the commands that were sent together with a rejected one.
+
+        A server that wants the content anyway (RFC 2920, section 3.1) gets none: the session is dropped.
+        """
+        if 354 in [smtp.getreply()[0] for _ in range(number)]:
+            self._drop()
+
+    def _options(self, smtp: smtplib.SMTP, message: Message) -> str | Outcome:
+        """Return the parameters of MAIL for a message, or its outcome if the server cannot take it."""
+        addresses = _wire_address(message.sender), _wire_address(message.recipient)
+        if all(address.isascii() for address in addresses) and message.content.isascii():
+            return ""
+        if smtp.has_extn("smtputf8"):
             smtp.command_encoding = "utf-8"
-        # smtplib's own commands parse addresses each time, which takes longer than the rest of the command.
-        code, words = smtp.docmd("MAIL", f"FROM:<{sender}>{options}")
-        if code >= 500 and code != _WANTS_MORE:
-            reply = shown_reply(code, words)
-            raise AccountUnavailable(
-                f"smtp: {server_name(self._settings)} refuses the sender {sender}: {reply}; "
-                "check site.from, bounces.address and smtp.user"
-            )
-        if code != 250:
-            return self._refused(smtp, code, words)
-        code, words = smtp.docmd("RCPT", f"TO:<{recipient}>")
-        return None if 200 <= code < 300 else self._refused(smtp, code, words)
+            return " SMTPUTF8 BODY=8BITMIME"
+        lack = "does not take international addresses (SMTPUTF8, RFC 6531)"
+        if addresses[1].isascii():
+            fix = "write site.from and site.reply_to in ASCII"
+            raise UserError(f"smtp: {server_name(self._settings)} {lack}; {fix}")
+        return Outcome(SendState.FAILED, reason=f"the mail server {lack}")
 
     def _refused(self, smtp: smtplib.SMTP, code: int, words: bytes | str) -> Outcome:
         reply = shown_reply(code, words)
@@ -250,6 +259,32 @@ class Transport:
         if code >= 500:
             return Outcome(SendState.FAILED, reply, "the mail server refused it permanently", refused=True)
         return Outcome(SendState.DEFERRED, reply, "the mail server asked to try again later")
+
+
+def _answers(smtp: smtplib.SMTP, commands: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+    """Send commands, and yield the answer to each: all at once if the server allows that (RFC 2920), or else each after
+    the answer to the one before.
+
+    smtplib's own MAIL and RCPT parse addresses again each time, which takes longer than the rest of them.
+    """
+    if any(command.splitlines() != [command] for command in commands):
+        raise ValueError("an address has a line break")
+    at_once = smtp.has_extn("pipelining")
+    if at_once:
+        smtp.send("".join(f"{command}\r\n" for command in commands))
+    for command in commands:
+        if not at_once:
+            smtp.putcmd(command)
+        yield smtp.getreply()
+
+
+def _accepts(command: str, code: int) -> bool:
+    match command[:4]:
+        case "DATA":
+            return code == 354
+        case "MAIL":
+            return code == 250
+    return 200 <= code < 300
 
 
 def _in_words(seconds: float) -> str:

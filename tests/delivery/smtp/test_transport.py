@@ -45,9 +45,11 @@ def send(port: int, one: Message | None = None, folder: Path = Path(), **changes
         return transport.send(one or message())
 
 
-@pytest.fixture
-def mailbox() -> Mailbox:
-    return Mailbox()
+@pytest.fixture(params=[False, True], ids=["one by one", "pipelining"])
+def mailbox(request: pytest.FixtureRequest) -> Mailbox:
+    made = Mailbox()
+    made.pipelining = request.param
+    return made
 
 
 @pytest.fixture
@@ -113,6 +115,26 @@ def test_nobody_listens() -> None:
 def test_a_host_that_does_not_exist() -> None:
     with pytest.raises(ServerUnavailable, match=r"cannot reach no\.such\.host\.invalid:25"):
         send(25, host="no.such.host.invalid")
+
+
+def test_a_server_that_wants_the_content_of_a_refused_message_gets_none() -> None:
+    heard: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.sendall(b"220 hello\r\n")
+            heard.append(connection.recv(1000))
+            connection.sendall(b"250-hello\r\n250 PIPELINING\r\n")
+            heard.append(connection.recv(1000))
+            connection.sendall(b"250 fine\r\n550 5.1.1 no such user\r\n354 go on\r\n")
+            heard.append(connection.recv(1000))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=lambda: talk(listener.accept()[0]), daemon=True)
+        serving.start()
+        assert send(listener.getsockname()[1]).smtp_reply == "550 5.1.1 no such user"
+        serving.join(10)
+    assert heard[1:] == [b"MAIL FROM:<papers@example.org>\r\nRCPT TO:<ada@example.org>\r\nDATA\r\n", b""]
 
 
 @contextmanager
