@@ -73,7 +73,7 @@ def discussed(connection: Connection, until: date, limit: int) -> list[Paper]:
     """
     columns = (papers.c.row, papers.c.day, papers.c.upvotes, papers.c.comments)
     talked_of = or_(papers.c.upvotes > 0, papers.c.comments > 0)
-    query = select(*columns).where(talked_of, papers.c.status.is_(None), papers.c.day <= until)
+    query = select(*columns).where(talked_of, papers.c.status.is_(None), papers.c.day <= until, IS_PAPER)
     query = query.order_by(papers.c.day.desc()).limit(limit)
     return [
         Paper(title="", row=row, listed_on=day, upvotes=upvotes, comments=comments)
