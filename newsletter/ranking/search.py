@@ -22,10 +22,10 @@ from newsletter.ranking.zscores import Spread, scale, spread
 
 _BOUNDS = (500, 2_500, 10_500, 42_500)
 
-_MOST_POSTINGS = 100_000
+_MOST_POSTINGS = 30_000
 """Entries of terms, each for a paper that has the term, that are read to find candidates for one paper."""
 
-_CANDIDATES = 2_000
+_CANDIDATES = 1_000
 _DENSE = 0.25
 
 
