@@ -121,12 +121,13 @@ def make_app(
             content, media_type=_STATIC[name], headers={"Cache-Control": "public, max-age=300", "ETag": mark}
         )
 
-    # The parts of the site, by name.
+    # Routes are tried in order: those of the pages that most requests are for, then the parts of the site by name.
+    app.include_router(papers.routes(site))
+    app.include_router(feeds.routes(site))
     app.include_router(account.routes(site))
     app.include_router(public.routes(site))
     app.include_router(sent_digests.routes(site))
     app.include_router(feedback.routes(site))
-    app.include_router(feeds.routes(site))
     app.include_router(images.routes(site))
     app.include_router(metrics.routes(site, requests))
     app.include_router(admin.routes(site))
@@ -139,7 +140,6 @@ def make_app(
     app.include_router(admin_api.routes(site))
     app.include_router(subscribers_api.routes(site))
     app.include_router(provider_webhooks.routes(site))
-    app.include_router(papers.routes(site))
     app.include_router(libraries.routes(site))
     app.include_router(preferences.routes(site))
     app.include_router(rate.routes(site))

@@ -3,6 +3,8 @@
 SQLite took the former index of ``same_as`` for a selective one, and read all papers for each list.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -25,7 +27,7 @@ def upgrade() -> None:
         _index(postgresql_concurrently=True)
 
 
-def _index(**how: bool) -> None:
+def _index(**how: Any) -> None:
     is_paper, is_merged = sa.text("same_as IS NULL"), sa.text("same_as IS NOT NULL")
     listed = ["day", "upvotes", "comments", "status", "same_as"]
     op.create_index("ix_papers_listed", "papers", listed, sqlite_where=is_paper, postgresql_where=is_paper, **how)
