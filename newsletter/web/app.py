@@ -29,6 +29,7 @@ from newsletter.web.context import WebContext, as_json, make_context, static
 from newsletter.web.forms import LinkError
 from newsletter.web.middleware.cache import PageCache
 from newsletter.web.middleware.security import guard, log
+from newsletter.web.page_processes import PageProcesses
 from newsletter.web.pages import (
     account,
     admin,
@@ -71,6 +72,7 @@ def make_app(
     warm: bool = False,
     requests: metrics.RequestMetrics | None = None,
     reloader: Reloader | None = None,
+    processes: int = 0,
 ) -> FastAPI:
     """Create the site of a newsletter.
 
@@ -78,6 +80,7 @@ def make_app(
         warm: load the search index in the background.
         requests: counts the requests; by default, those of this application alone.
         reloader: reads the configuration again when an operator asks for it.
+        processes: how many other processes may render public pages.
 
     Raises:
         UserError: ``site.url`` is not set.
@@ -86,10 +89,17 @@ def make_app(
     if warm:
         site.index.warm()
 
+    elsewhere = PageProcesses(context, processes) if processes else None
+
+    def close() -> None:
+        if elsewhere is not None:
+            elsewhere.close()
+        site.mailer.close()
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await run_in_threadpool(site.mailer.close)
+        await run_in_threadpool(close)
 
     app = FastAPI(
         title=context.config.site.name,
@@ -102,9 +112,11 @@ def make_app(
         redirect_slashes=False,
     )
     app.state.url = site.url
-    app.state.close = site.mailer.close
+    app.state.close, app.state.elsewhere = close, elsewhere
     # The last middleware added runs first.
-    app.add_middleware(PageCache, seconds=context.config.web.keep_seconds)
+    app.add_middleware(
+        PageCache, seconds=context.config.web.keep_seconds, elsewhere=elsewhere.ask if elsewhere else None
+    )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=context.config.accepted_hosts)
     app.add_middleware(guard, partial(_error_response, site))
     app.add_middleware(requests.counted)

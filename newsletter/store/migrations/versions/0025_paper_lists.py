@@ -31,4 +31,6 @@ def _index(**how: Any) -> None:
     is_paper, is_merged = sa.text("same_as IS NULL"), sa.text("same_as IS NOT NULL")
     listed = ["day", "upvotes", "comments", "status", "same_as"]
     op.create_index("ix_papers_listed", "papers", listed, sqlite_where=is_paper, postgresql_where=is_paper, **how)
-    op.create_index("ix_papers_merged", "papers", ["same_as"], sqlite_where=is_merged, postgresql_where=is_merged, **how)
+    op.create_index(
+        "ix_papers_merged", "papers", ["same_as"], sqlite_where=is_merged, postgresql_where=is_merged, **how
+    )
