@@ -112,7 +112,7 @@ def make_app(
         redirect_slashes=False,
     )
     app.state.url = site.url
-    app.state.close, app.state.elsewhere = close, elsewhere
+    app.state.close, app.state.processes = close, elsewhere
     # The last middleware added runs first.
     app.add_middleware(
         PageCache, seconds=context.config.web.keep_seconds, elsewhere=elsewhere.ask if elsewhere else None
