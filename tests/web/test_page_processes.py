@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 
 import httpx
 import pytest
@@ -47,6 +48,20 @@ def crowd(where: str, paths: list[str]) -> list[httpx.Response]:
     return answers
 
 
+def started(where: str, processes: PageProcesses) -> int:
+    """Request pages until there is a process for them; return its id."""
+    numbers = count()
+
+    def pids() -> list[int]:
+        if not processes.pids:
+            crowd(where, [f"/papers?q=energy+{next(numbers)}" for _ in range(12)])
+        return processes.pids
+
+    wait_until(pids)
+    (pid,) = processes.pids
+    return pid
+
+
 def ended(pid: int) -> bool:
     """Return whether a process is gone."""
     try:
@@ -63,9 +78,7 @@ def test_pages_are_the_same_from_another_process_and_when_it_is_killed(newslette
     with with_processes(newsletter, 1) as (where, processes):
         first = {path: get(where + path) for path in paths}
         assert processes.pids == []  # Visitors who come one after the other need none.
-        crowd(where, [f"/papers?q=energy+{number}" for number in range(12)])
-        wait_until(lambda: processes.pids)
-        (pid,) = processes.pids
+        pid = started(where, processes)
         for path, former in first.items():
             again = get(where + path)
             assert (again.status_code, again.text) == (200, former.text)
@@ -89,9 +102,7 @@ def test_pages_are_the_same_from_another_process_and_when_it_is_killed(newslette
 def test_processes_end_with_the_site(newsletter: Newsletter) -> None:
     newsletter.with_sample()
     with with_processes(newsletter, 1) as (where, processes):
-        crowd(where, [f"/papers?q=energy+{number}" for number in range(12)])
-        wait_until(lambda: processes.pids)
-        (pid,) = processes.pids
+        pid = started(where, processes)
         assert not ended(pid)
     wait_until(lambda: ended(pid))
 
