@@ -43,10 +43,10 @@ bench-rendering: $(VENV)/installed-bench
 bench-delivery: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.delivery
 
-# How fast the site answers, alone and while an edition is sent (Debian's wrk and postfix); ten minutes, and ten more to
-# make up 250,000 papers, once.
+# How many pages a second the site answers 50 clients, beside a plain site; a minute. ARGS=--full is 250,000 papers and also
+# while an edition is sent (Debian's postfix); ten minutes, and ten more to make up the papers, once.
 bench-web: $(VENV)/installed-bench
-	$(BIN)/python -m benchmarks.web
+	$(BIN)/python -m benchmarks.web $(ARGS)
 
 # How fast the admin site and the API answer with 100,000 subscribers; three minutes to fill the store, once, and one to
 # measure. ARGS=--postgresql measures a store in PostgreSQL, too; ARGS="--subscribers 2000" takes seconds.

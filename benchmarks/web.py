@@ -1,8 +1,12 @@
-"""Response times of the site with 50 clients, alone and while an edition is being sent. ``make bench-web``.
+"""Pages a second of the site with 50 clients, and their response times. ``make bench-web``.
 
-A synthetic store of 250,000 papers of 500 days (``benchmarks/corpus.py``) and 100,000 subscribers; ``newsletter serve``
-as a process, wrk (Debian's wrk) on the same machine, ten seconds per page. Each page is requested repeatedly, as by a
-crowd; then, as ``distinct``, another page of its kind each time, so that no cache helps.
+A synthetic store (``benchmarks/corpus.py``) and ``newsletter serve`` as a process, on the same machine as the clients
+(``benchmarks/web_clients.py``). Each page is requested repeatedly, as by a crowd; then, as ``distinct``, another page
+of its kind each time, so that no cache helps. Beside the distinct pages: the peer, a plain site of the same store
+(``benchmarks/web_peer.py``), which does less for each.
+
+By default a store of 10,000 papers, in about a minute. ``--full`` is 250,000 papers of 500 days, 100,000 subscribers
+and ten seconds for each page, and measures again while an edition is sent (Debian's postfix).
 """
 
 import argparse
@@ -12,7 +16,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,9 +27,10 @@ import httpx
 import numpy as np
 from sqlalchemy import delete, insert, update
 
-from benchmarks import corpus
+from benchmarks import corpus, web_peer
 from benchmarks.delivery import NOW, readable, reader, sink
 from benchmarks.ranking_speed import OLD, TODAY, open_at
+from benchmarks.web_clients import Measured, measure
 from newsletter.model import Paper
 from newsletter.services.index import current_index
 from newsletter.store import paper_upsert, schema, writing
@@ -42,19 +46,6 @@ site: {{name: Bench, url: http://localhost:{web}, from: bench@newsletter.example
 smtp: {{host: 127.0.0.1, port: {port}, security: none, sessions: 16, messages_per_session: 10000}}
 web: {{port: {web}}}
 ranking: {{refit_days: 36500}}
-"""
-LUA = """
-local paths, at = {}, 0
-for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
-request = function()
-  at = at + 1
-  return wrk.format("GET", paths[(at - 1) % #paths + 1])
-end
-done = function(summary, latency, requests)
-  local bad = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
-  io.write(string.format('\\n{"median": %f, "p95": %f, "a_second": %f, "bad": %d}\\n', latency:percentile(50) / 1000,
-    latency:percentile(95) / 1000, summary.requests / summary.duration * 1e6, bad))
-end
 """
 
 
@@ -138,7 +129,10 @@ def pages(store: int) -> Iterator[tuple[str, list[str]]]:
         for _ in range(20_000)
     ]
     days = [f"/papers/date/{day - timedelta(days=number % DAYS)}" for number in range(DAYS)]
-    paged = [f"{path}?page={number}" for number in range(1, 1 + max(1, store // DAYS // 50)) for path in days]
+    weeks = [f"/papers/week/{(day - timedelta(weeks=number)):%G-W%V}" for number in range(DAYS // 7)]
+    on_days, on_weeks = (max(1, store * length // DAYS // 50) for length in (1, 7))
+    paged = [f"{path}?page={number}" for number in range(1, 1 + on_days) for path in days]
+    paged += [f"{path}?page={number}" for number in range(1, 1 + min(on_weeks, 20)) for path in weeks]
     ones = [f"/papers/{row}" for row in chance.permutation(store)[:20_000] + 1]
     yield "today", ["/papers"]
     yield "a day", days[:1]
@@ -195,52 +189,82 @@ def sending(folder: Path) -> Iterator[None]:
                 sender.terminate()
 
 
-def measure(where: str, paths: list[str], seconds: int) -> dict[str, float]:
-    """Run wrk; return the median and 95th percentile (milliseconds), responses per second, and the number of errors."""
-    with tempfile.TemporaryDirectory() as scratch:
-        script, listed = Path(scratch, "ask.lua"), Path(scratch, "paths.txt")
-        script.write_text(LUA)
-        listed.write_text("\n".join(paths) + "\n")
-        command = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script), where]
-        ran = subprocess.run(
-            command, env={**os.environ, "PATHS": str(listed)}, check=True, capture_output=True, text=True
-        )
-    figures: dict[str, float] = json.loads(ran.stdout.strip().splitlines()[-1])
-    return figures
-
-
-def table(where: str, store: int, seconds: int) -> None:
+def table(where: str, store: int, seconds: int) -> dict[str, Measured]:
+    """Measure and print each page."""
     print(f"{'page':24}{'median ms':>10}{'95th':>10}{'a second':>10}{'bad':>6}", flush=True)
+    found = {}
     for name, paths in pages(store):
-        one = measure(where, paths, seconds)
-        print(
-            f"{name:24}{one['median']:>10.1f}{one['p95']:>10.1f}{one['a_second']:>10.0f}{one['bad']:>6.0f}", flush=True
-        )
+        if name == "distinct days":
+            measure(
+                where, [f"{path}?warm" for path in paths[:300]], CLIENTS, seconds, once=True
+            )  # Until all have begun.
+        one = found[name] = measure(where, paths, CLIENTS, seconds, once=name.startswith("distinct"))
+        print(f"{name:24}{one.median:>10.1f}{one.p95:>10.1f}{one.a_second:>10.0f}{one.bad:>6}", flush=True)
+    return found
 
 
-def main(store: int, readers: int, seconds: int) -> None:
-    if shutil.which("wrk") is None:
-        sys.exit("make bench-web needs wrk; install Debian's wrk")
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {CLIENTS} clients")
+def beside(folder: Path, store: int, seconds: int, ours: dict[str, Measured]) -> dict[str, Measured]:
+    """Measure and print the peer's distinct pages, and ours as a multiple of them."""
+    print(f"\n{'the peer':24}{'median ms':>10}{'95th':>10}{'a second':>10}{'bad':>6}{'ours is':>10}", flush=True)
+    found = {}
+    with web_peer.serving(folder / "var/newsletter.db", PORT + 1, os.cpu_count() or 1) as where:
+        for name, paths in pages(store):
+            if name.startswith("distinct"):
+                one = found[name] = measure(where, paths, CLIENTS, seconds, once=True)
+                ratio = ours[name].a_second / one.a_second
+                print(
+                    f"{name:24}{one.median:>10.1f}{one.p95:>10.1f}{one.a_second:>10.0f}{one.bad:>6}{ratio:>9.2f}×",
+                    flush=True,
+                )
+    return found
+
+
+def written(ours: dict[str, Measured], peer: dict[str, Measured], store: int, machine: str) -> None:
+    """Write the figures to ``var/bench/web.json``."""
+    content = {
+        "pages_per_second": {name: round(one.a_second, 1) for name, one in ours.items()},
+        "median_ms": {name: round(one.median, 1) for name, one in ours.items()},
+        "p95_ms": {name: round(one.p95, 1) for name, one in ours.items()},
+        "bad": sum(one.bad for one in ours.values()),
+        "peer_pages_per_second": {name: round(one.a_second, 1) for name, one in peer.items()},
+        "ratio_to_peer": {name: round(ours[name].a_second / one.a_second, 2) for name, one in peer.items()},
+        "papers": store,
+        "clients": CLIENTS,
+        "machine": machine,
+    }
+    (FOLDER / "web.json").write_text(json.dumps(content, indent=2) + "\n")
+
+
+def main(store: int, readers: int, seconds: int, full: bool) -> None:
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"{machine}; {CLIENTS} clients")
     start = time.monotonic()
     folder = prepare(store, readers)
     print(f"{store:,} papers and {readers:,} subscribers, prepared in {time.monotonic() - start:.0f} s", flush=True)
     with serving(folder) as where:
         print("\nnothing else going on:")
-        table(where, store, seconds)
-    with sending(folder), serving(folder) as where:
-        print("\nwhile an edition is being sent:")
-        table(where, store, seconds)
+        ours = table(where, store, seconds)
+    written(ours, beside(folder, store, seconds, ours), store, machine)
+    if full:
+        with sending(folder), serving(folder) as where:
+            print("\nwhile an edition is being sent:")
+            table(where, store, seconds)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--papers", type=int, default=250_000)
-    parser.add_argument("--subscribers", type=int, default=100_000)
-    parser.add_argument("--seconds", type=int, default=10)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="250,000 papers, and while an edition is sent")
+    parser.add_argument("--papers", type=int)
+    parser.add_argument("--subscribers", type=int)
+    parser.add_argument("--seconds", type=int)
     parser.add_argument("--prepare", action="store_true", help="only prepare the store")
     given = parser.parse_args()
+    usual = (250_000, 100_000, 10) if given.full else (10_000, 100, 3)
+    papers, readers, seconds = (
+        number if number is not None else otherwise
+        for number, otherwise in zip((given.papers, given.subscribers, given.seconds), usual, strict=True)
+    )
     if given.prepare:
-        prepare(given.papers, given.subscribers)
+        prepare(papers, readers)
     else:
-        main(given.papers, given.subscribers, given.seconds)
+        main(papers, readers, seconds, given.full)

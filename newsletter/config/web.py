@@ -51,6 +51,12 @@ class Web(Settings):
         description="Proxies whose X-Forwarded-For is trusted.",
     )
     keep_seconds: float = Field(default=15.0, ge=0, le=3600, description="How long public pages are cached.")
+    page_processes: int | None = Field(
+        default=None,
+        ge=0,
+        le=64,
+        description="Processes that render public pages when many are requested; by default one per core, at most 4.",
+    )
     max_connections: int = Field(
         default=1000, ge=10, le=100_000, description="Fewer if the process may not open enough files."
     )

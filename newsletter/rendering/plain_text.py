@@ -7,7 +7,7 @@ from newsletter.support.latex.latex_to_text import read_latex
 from newsletter.support.latex.lost_backslashes import restore_backslashes
 from newsletter.support.latex.references import without_references
 
-_ANY_LATEX = re.compile(r"[\\$~`]|--|\^\{")
+_ANY_LATEX = ("\\", "$", "~", "`", "--", "^{")
 _COMMENT_LINE = re.compile(r"^[^\S\n]*%.*\n", re.MULTILINE)
 
 _AS_IT_IS = r"(?:https?://|www\.)\S+"
@@ -41,7 +41,7 @@ def latex_to_text(text: str) -> str:
     authors write with them, unless it spells out LaTeX's own characters, as ``\$x\$`` and ``\textbackslash alpha`` do.
     The time is proportional to the length, whatever the text.
     """
-    if not _ANY_LATEX.search(text):
+    if not any(sign in text for sign in _ANY_LATEX):
         return text
     if "\\" in text:
         text = without_references(_COMMENT_LINE.sub("", text))

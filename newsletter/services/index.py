@@ -315,6 +315,8 @@ def _bring_up_to_date(context: AppContext, on_progress: OnProgress) -> Index | N
             return None
         with reading(context.engine) as connection:
             extent = papers.extent(connection)
+            if (state.held, state.text_change) == (extent.count, extent.text_change):
+                return index  # Another process did it, while this one waited.
             rows = _unknown(connection, index, state, extent)
         recent = index.segments[1].rows if len(index.segments) > 1 else np.array([], dtype=np.int64)
         segment = _segment(context, index.model, sorted({*recent.tolist(), *rows}), on_progress)

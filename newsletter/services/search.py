@@ -33,6 +33,9 @@ _LONGEST_NAME = 8
 
 _MOST_BY_NAME = 2_000
 _TITLES_READ = 500
+_SPARE = 10
+"""More papers than asked for that are looked at first: a few may not pass."""
+
 _BY = ((NameMatch.FULL, FULL_MATCH, "by "), (NameMatch.POSSIBLE, POSSIBLY_BY_AUTHOR, "possibly by "))
 
 
@@ -194,7 +197,8 @@ def _hits(
     limit: int,
     titled: Sequence[int],
 ) -> list[ScoredRow]:
-    found = _passing(connection, best_first(index, profile), accepted, limit, set(titled))
+    blocks = best_first(index, profile, limit + len(set(titled)) + _SPARE)
+    found = _passing(connection, blocks, accepted, limit, set(titled))
     best = sorted(set(titled), key=lambda row: (-titled.count(row), -found.get(row, 0.0), -row))
     best = (best + [row for row in found if row not in titled])[:limit]
     return [ScoredRow(row, found.get(row, 0.0)) for row in best]

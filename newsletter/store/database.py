@@ -25,7 +25,7 @@ from sqlalchemy.exc import (
 
 from newsletter.errors import NewsletterError, UserError
 
-HEAD = "0024"
+HEAD = "0025"
 """The schema revision that this program works with: the latest in ``migrations/versions/``."""
 
 _BUSY_SECONDS = 30.0

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, desc, func, or_, select
 
 from newsletter.model import Paper, PaperStatus
 from newsletter.store.papers import IS_PAPER
+from newsletter.store.row_list import is_listed, row_list
 from newsletter.store.schema import papers
 
 ABSTRACT_READ = 1_200
@@ -73,7 +74,7 @@ def discussed(connection: Connection, until: date, limit: int) -> list[Paper]:
     """
     columns = (papers.c.row, papers.c.day, papers.c.upvotes, papers.c.comments)
     talked_of = or_(papers.c.upvotes > 0, papers.c.comments > 0)
-    query = select(*columns).where(talked_of, papers.c.status.is_(None), papers.c.day <= until)
+    query = select(*columns).where(talked_of, papers.c.status.is_(None), papers.c.day <= until, IS_PAPER)
     query = query.order_by(papers.c.day.desc()).limit(limit)
     return [
         Paper(title="", row=row, listed_on=day, upvotes=upvotes, comments=comments)
@@ -91,10 +92,16 @@ def listed(connection: Connection, rows: Sequence[int]) -> list[Paper]:
     """Return the papers with these row numbers, in this order, with only what a list shows: the number of authors and
     the beginning of the abstract.
     """
-    query = select(*_SHOWN).where(papers.c.row.in_([*rows]))
-    found = {values[0]: _paper(dict(zip(_NAMES, values, strict=True))) for values in connection.execute(query)}
+    found = {values[0]: _paper(*values) for values in connection.execute(_LISTED, row_list(rows))}
     return [found[row] for row in rows if row in found]
 
 
-def _paper(values: dict[str, Any]) -> Paper:
-    return Paper(**{**values, "status": PaperStatus(values["status"]) if values["status"] else None})
+# Made once: to make it takes longer than to execute it.
+_LISTED = select(*_SHOWN).where(is_listed(papers.c.row))
+
+
+def _paper(*values: Any) -> Paper:
+    shown: dict[str, Any] = dict(zip(_NAMES, values, strict=True))
+    if shown["status"]:
+        shown["status"] = PaperStatus(shown["status"])
+    return Paper(**shown)

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from newsletter.model import Paper, PaperRef, PaperStatus
+from newsletter.store.row_list import is_listed, row_list
 from newsletter.store.schema import paper_identifiers, papers
 from newsletter.support.identifiers import arxiv_id, doi, normal_id, title_key
 
@@ -96,8 +97,7 @@ def by_rows(connection: Connection, rows: Iterable[int]) -> dict[int, Paper]:
     """Return the papers that these row numbers lead to, by the number given."""
     wanted, found, leads_to = sorted(set(rows)), dict[int, Paper](), dict[int, int]()
     for start in range(0, len(wanted), _BLOCK):
-        query = select(papers).where(papers.c.row.in_(wanted[start : start + _BLOCK]))
-        for row in connection.execute(query).mappings():
+        for row in connection.execute(_WHOLE, row_list(wanted[start : start + _BLOCK])).mappings():
             if row["same_as"] is None:
                 found[row["row"]] = _paper(row)
             else:
@@ -229,13 +229,16 @@ def category_lists(connection: Connection) -> list[tuple[list[str], int]]:
     return [(json.loads(categories), count) for categories, count in connection.execute(query)]
 
 
+# Statements are made once where pages of the site wait for them: to make one takes longer than to execute it.
+_LISTED = select(papers.c.row).where(is_listed(papers.c.row))
+_PASSING = _LISTED.where(IS_PAPER)
+_WHOLE = select(papers).where(is_listed(papers.c.row))
+
+
 def passing(connection: Connection, rows: Sequence[int], wanted: PaperFilter) -> list[int]:
     """Return which of some rows pass the filter, in the order given."""
-    conditions = _conditions(wanted)
-    passed: set[int] = set()
-    for start in range(0, len(rows), _BLOCK):
-        query = select(papers.c.row).where(papers.c.row.in_(rows[start : start + _BLOCK]), *conditions)
-        passed.update(connection.execute(query).scalars())
+    query = _PASSING if wanted == PaperFilter() else _LISTED.where(*_conditions(wanted))
+    passed = {*connection.execute(query, row_list(rows)).scalars()} if rows else set()
     return [row for row in rows if row in passed]
 
 

@@ -76,11 +76,28 @@ papers = Table(
     # Numbers the changes of texts (title, abstract, keywords), so that an index knows which papers to read again.
     Column("text_change", Integer, nullable=False, index=True, server_default="0"),
     # The row of the paper that this one was merged into, which has everything about it. None for all others.
-    Column("same_as", Integer, index=True),
+    Column("same_as", Integer),
     # The day it came to its readers: listed, else published, else first seen (UTC).
     Column("day", Date, default=_day),
-    # With all that a list of some days is put in order by, so that it is made from the index alone.
-    Index(None, "day", "upvotes", "comments"),
+)
+
+# With all that lists of some days and of trending papers are put in order by: they are made from the index alone.
+Index(
+    "ix_papers_listed",
+    papers.c.day,
+    papers.c.upvotes,
+    papers.c.comments,
+    papers.c.status,
+    papers.c.same_as,  # SQLite reads it even though all are null.
+    sqlite_where=papers.c.same_as.is_(None),
+    postgresql_where=papers.c.same_as.is_(None),
+)
+# Without the papers of their own: SQLite has no statistics, and would take a whole index for one that selects few rows.
+Index(
+    "ix_papers_merged",
+    papers.c.same_as,
+    sqlite_where=papers.c.same_as.is_not(None),
+    postgresql_where=papers.c.same_as.is_not(None),
 )
 
 paper_authors = Table(

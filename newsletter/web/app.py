@@ -32,6 +32,7 @@ from newsletter.web.context import WebContext, as_json, make_context, static
 from newsletter.web.forms import LinkError
 from newsletter.web.middleware.cache import PageCache
 from newsletter.web.middleware.security import guard, log
+from newsletter.web.page_processes import PageProcesses
 from newsletter.web.pages import (
     account,
     admin,
@@ -75,6 +76,7 @@ def make_app(
     warm: bool = False,
     requests: metrics.RequestMetrics | None = None,
     reloader: Reloader | None = None,
+    processes: int = 0,
 ) -> FastAPI:
     """Create the site of a newsletter.
 
@@ -82,6 +84,7 @@ def make_app(
         warm: load the search index in the background.
         requests: counts the requests; by default, those of this application alone.
         reloader: reads the configuration again when an operator asks for it.
+        processes: how many other processes may render public pages.
 
     Raises:
         UserError: ``site.url`` is not set.
@@ -90,10 +93,17 @@ def make_app(
     if warm:
         site.index.warm()
 
+    elsewhere = PageProcesses(context, processes) if processes else None
+
+    def close() -> None:
+        if elsewhere is not None:
+            elsewhere.close()
+        site.mailer.close()
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await run_in_threadpool(site.mailer.close)
+        await run_in_threadpool(close)
 
     app = FastAPI(
         title=context.config.site.name,
@@ -108,9 +118,11 @@ def make_app(
     )
     openapi.document_routes(app)
     app.state.url = site.url
-    app.state.close = site.mailer.close
+    app.state.close, app.state.processes = close, elsewhere
     # The last middleware added runs first.
-    app.add_middleware(PageCache, seconds=context.config.web.keep_seconds)
+    app.add_middleware(
+        PageCache, seconds=context.config.web.keep_seconds, elsewhere=elsewhere.ask if elsewhere else None
+    )
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=context.config.accepted_hosts)
     app.add_middleware(with_rate_headers)
     app.add_middleware(guard, partial(_error_response, site))
@@ -128,12 +140,13 @@ def make_app(
             content, media_type=_STATIC[name], headers={"Cache-Control": "public, max-age=300", "ETag": mark}
         )
 
-    # The parts of the site, by name.
+    # Routes are tried in order: those of the pages that most requests are for, then the parts of the site by name.
+    app.include_router(papers.routes(site))
+    app.include_router(feeds.routes(site))
     app.include_router(account.routes(site))
     app.include_router(public.routes(site))
     app.include_router(sent_digests.routes(site))
     app.include_router(feedback.routes(site))
-    app.include_router(feeds.routes(site))
     app.include_router(images.routes(site))
     app.include_router(metrics.routes(site, requests))
     app.include_router(admin.routes(site))
@@ -148,7 +161,6 @@ def make_app(
     app.include_router(announcements_api.routes(site))
     app.include_router(messages_api.routes(site))
     app.include_router(provider_webhooks.routes(site))
-    app.include_router(papers.routes(site))
     app.include_router(libraries.routes(site))
     app.include_router(preferences.routes(site))
     app.include_router(rate.routes(site))

@@ -11,6 +11,7 @@ from newsletter.services.context import AppContext
 from newsletter.services.reload import Reloader
 from newsletter.web.app import make_app
 from newsletter.web.metrics import RequestMetrics
+from newsletter.web.page_processes import usual_number
 
 
 class LiveApp:
@@ -44,7 +45,9 @@ class LiveApp:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _make(self, context: AppContext) -> FastAPI:
-        return make_app(context, warm=True, requests=self._requests, reloader=self._reloader)
+        wanted = context.config.web.page_processes
+        number = usual_number() if wanted is None else wanted
+        return make_app(context, warm=True, requests=self._requests, reloader=self._reloader, processes=number)
 
     def _prepare(self, context: AppContext) -> Callable[[], None]:
         app = self._make(context)

@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,6 +21,22 @@ _MOST_BYTES = 32 * 1024 * 1024
 _LONGEST_KEY = 2_000
 _MADE_AT_ONCE = 4
 """More threads than this would only slow each other down."""
+
+
+class Page(NamedTuple):
+    """A public page that was made elsewhere: its headers and body, and the template of its route."""
+
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    route: str
+
+
+Elsewhere = Callable[[Scope, bool], Awaitable[Page | None]]
+"""Has another process make a public page; None if it is to be made here. The second argument is whether others wait."""
+
+
+class _Route(NamedTuple):
+    path_format: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +58,14 @@ class PageCache:
     """Middleware that caches public responses to GET and HEAD for some paths, by path and query.
 
     Requests for a page that is being rendered wait for it, rather than render it again.
+
+    Args:
+        seconds: how long a page is kept.
+        elsewhere: makes pages in other processes.
     """
 
-    def __init__(self, app: ASGIApp, seconds: float) -> None:
-        self._app, self._seconds = app, seconds
+    def __init__(self, app: ASGIApp, seconds: float, elsewhere: Elsewhere | None = None) -> None:
+        self._app, self._seconds, self._elsewhere = app, seconds, elsewhere
         self._kept: OrderedDict[bytes, _Answer] = OrderedDict()
         self._bytes = 0
         self._making: dict[bytes, asyncio.Event] = {}
@@ -79,21 +101,29 @@ class PageCache:
             said.append(message)
 
         try:
+            busy = self._turns.locked()
             async with self._turns:
-                await self._app(scope, receive, hear)
-            if said and _is_public(said[0]):
+                page = await self._elsewhere(scope, busy) if self._elsewhere is not None else None
+                if page is None:
+                    await self._app(scope, receive, hear)
+            if page is not None:
+                scope["route"] = _Route(page.route)  # For the counters of requests.
+                return self._answer(key, page.headers, page.body)
+            if said and is_public(said[0]):
                 whole = b"".join(message.get("body", b"") for message in said[1:])
-                mark = b'"%s"' % hashlib.sha256(whole).hexdigest()[:20].encode()
-                headers = (*((name, value) for name, value in said[0]["headers"]), (b"etag", mark))
-                answer = _Answer(200, headers, whole, time.monotonic() + self._seconds, mark)
-                self._keep(key, answer)
-                return answer
+                return self._answer(key, tuple((name, value) for name, value in said[0]["headers"]), whole)
         finally:
             event.set()
             self._making.pop(key, None)
         for message in said:
             await send(message)
         return None
+
+    def _answer(self, key: bytes, headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> _Answer:
+        mark = b'"%s"' % hashlib.sha256(body).hexdigest()[:20].encode()
+        answer = _Answer(200, (*headers, (b"etag", mark)), body, time.monotonic() + self._seconds, mark)
+        self._keep(key, answer)
+        return answer
 
     def _keep(self, key: bytes, answer: _Answer) -> None:
         if self._seconds <= 0 or len(key) > _LONGEST_KEY:
@@ -107,7 +137,8 @@ class PageCache:
             self._bytes -= len(oldest.body)
 
 
-def _is_public(message: Message) -> bool:
+def is_public(message: Message) -> bool:
+    """Return whether the beginning of a response is that of a page which is the same for everybody."""
     public = PUBLIC["Cache-Control"].encode()
     return message["status"] == 200 and (b"cache-control", public) in [(*pair,) for pair in message["headers"]]
 

@@ -53,7 +53,11 @@ def paper_card(paper: Paper, match: int | None = None) -> PaperCard:
 
 
 def _beginning(text: str) -> str:
-    beginning = shorten(" ".join(latex_to_text(text).split()), _ABSTRACT_SHOWN)
+    plain = latex_to_text(text)
+    one_line = " ".join(plain[: 2 * _ABSTRACT_SHOWN].split())
+    if len(one_line) <= _ABSTRACT_SHOWN:  # So many spaces, or so short a text.
+        one_line = " ".join(plain.split())
+    beginning = shorten(one_line, _ABSTRACT_SHOWN)
     return beginning.removesuffix("…") if beginning.endswith(".…") else beginning
 
 
