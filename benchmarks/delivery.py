@@ -90,8 +90,8 @@ def configured(port: int, sessions: int = 1, engine: str = "here", limit: str = 
     return CONFIG.format(port=port, sessions=sessions, engine=engine, limit=limit)
 
 
-def prepare(papers: int, readers: int) -> Path:
-    """Create a newsletter with papers, a new day and subscribers; nothing sent. Papers are created once."""
+def prepare_papers(papers: int) -> Path:
+    """Create a newsletter with papers and a new day of them, indexed. Created once, and kept."""
     made = FOLDER / f"{papers}-papers"
     if not (made / "done").exists():
         shutil.rmtree(made, ignore_errors=True)
@@ -106,14 +106,19 @@ def prepare(papers: int, readers: int) -> Path:
             current_index(context)
             context.engine.dispose()
         (made / "done").touch()
+    return made
+
+
+def prepare(papers: int, readers: int, row: Callable[[int], dict[str, object]]) -> Path:
+    """Create a newsletter with papers and subscribers, given by their rows, and nothing sent."""
     folder = FOLDER / f"{readers}-readers"
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(made, folder)
+    shutil.copytree(prepare_papers(papers), folder)
     context = open_at(folder, TODAY)
     with writing(context.engine) as connection:
-        rows = [reader(number) for number in range(readers)]
         for start in range(0, readers, 1_000):
-            connection.execute(insert(schema.subscribers), rows[start : start + 1_000])
+            rows = [row(number) for number in range(start, min(start + 1_000, readers))]
+            connection.execute(insert(schema.subscribers), rows)
     context.engine.dispose()
     return folder
 
@@ -211,7 +216,7 @@ async def serve_slowly() -> None:
 
 def ours(sizes: Sizes, engine: str) -> monitoring.Ran:
     """Send one edition to new readers."""
-    folder = prepare(sizes.papers, sizes.readers)
+    folder = prepare(sizes.papers, sizes.readers, reader)
     store = open_store(f"sqlite:///{folder.resolve()}/var/newsletter.db")
     try:
         with sink() as port:
@@ -223,7 +228,7 @@ def ours(sizes: Sizes, engine: str) -> monitoring.Ran:
 
 def ours_limited(sizes: Sizes) -> float:
     """Send with a rate limit, to a slow server, which records when it accepted each message; return the rate."""
-    folder = prepare(sizes.papers, sizes.limited_readers)
+    folder = prepare(sizes.papers, sizes.limited_readers, reader)
     command = [sys.executable, "-m", "benchmarks.delivery", "--slow-server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, ThreadPoolExecutor(1) as listening:
         said = server.stdout

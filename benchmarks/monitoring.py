@@ -51,11 +51,12 @@ class Usage:
 
 @dataclass(frozen=True)
 class Ran:
-    """What one run took. Times are wall times in seconds; the megabytes are those of each process, largest first."""
+    """What one run took: wall times and processor times (seconds), and the MB of each process, largest first."""
 
     seconds: float
     first_message_seconds: float | None
     cpu_seconds: float
+    first_message_cpu_seconds: float
     peak_mb: Sequence[float]
 
 
@@ -68,7 +69,7 @@ def run(
         command: the module and its arguments.
         store: where to look for the first message that was sent.
     """
-    usage, first = Usage(), None
+    usage, first, first_cpu = Usage(), None, 0.0
     start = time.monotonic()
     with subprocess.Popen(
         [sys.executable, "-m", *command], cwd=folder, env=environment, stdout=subprocess.DEVNULL
@@ -76,12 +77,12 @@ def run(
         while running.poll() is None:
             usage.look()
             if first is None and store is not None and _any_sent(store):
-                first = time.monotonic() - start
+                first, first_cpu = time.monotonic() - start, usage.total_cpu_seconds()
             time.sleep(_INTERVAL)
     seconds = time.monotonic() - start
     if running.returncode:
         sys.exit(f"{' '.join(command)} ended with {running.returncode}")
-    return Ran(seconds, first, usage.total_cpu_seconds(), sorted(usage.peak_mb.values(), reverse=True))
+    return Ran(seconds, first, usage.total_cpu_seconds(), first_cpu, sorted(usage.peak_mb.values(), reverse=True))
 
 
 def _any_sent(store: Engine) -> bool:
