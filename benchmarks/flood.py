@@ -137,7 +137,9 @@ async def page(scope: Any, receive: Any, send: Any) -> None:
 def uvicorn_alone(kind: str, sources: int, seconds: int) -> Figures:
     """Run one flood against uvicorn without our limits."""
     port = free_port()
-    with subprocess.Popen([sys.executable, "-m", "benchmarks.flood", "--peer", str(port)]) as process:
+    command = [sys.executable, "-m", "benchmarks.flood", "--peer", str(port)]
+    # It writes megabytes about the files that it cannot open.
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             limited(process, port)
             return flooded(port, kind, sources, seconds, lambda: None)
