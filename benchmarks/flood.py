@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from tests.helpers.newsletter import free_port
 from tests.helpers.smtp import Mailbox
 
 READERS, FILES = 120, 1024
-SECONDS, FLOODS = 6, [("head", 250), ("body", 250), ("idle", 250)]
+SECONDS, FLOODS = 8, [("head", 250), ("body", 250), ("idle", 250)]
 FULL_SECONDS = 20
 FULL_FLOODS = [
     ("head", 1),
@@ -160,19 +160,13 @@ def main() -> None:
     )
     for kind, sources in floods:
         name = f"{kind}_from_{sources}_addresses" if sources > 1 else f"{kind}_from_one_address"
+        print(f"\n{label(name)}", flush=True)
         for who, run in (("ours", ours), ("uvicorn", uvicorn_alone)):
             for figure, value in run(kind, sources, seconds).items():
-                found = results.figures.setdefault(f"{who}_{figure}", {})
-                found[name] = value  # type: ignore[index]
-        show_flood(name, results.figures)
+                by_flood = results.figures.setdefault(figure, {})
+                by_flood.setdefault(name, {})[who] = value  # type: ignore[attr-defined]
+                print(f"  {who}, {label(figure):30}{'never' if value is None else format(value, 'g')}", flush=True)
     results.write()
-
-
-def show_flood(name: str, figures: Mapping[str, Any]) -> None:
-    """Print one flood, ours beside uvicorn alone."""
-    print(f"\n{label(name)}")
-    for figure, values in figures.items():
-        print(f"  {label(figure):40}{'never' if values.get(name) is None else format(values[name], 'g')}", flush=True)
 
 
 if __name__ == "__main__":

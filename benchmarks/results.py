@@ -59,7 +59,7 @@ class Results:
         """Print what is going to be measured, and where."""
         here = machine()
         print(f"{here['cpu']}, {here['cores']} cores, {here['memory_gb']} GB, Python {here['python']}")
-        print("; ".join(f"{label(name)}: {_shown(value)}" for name, value in self.sizes.items()), flush=True)
+        print("; ".join(f"{label(name)}: {shown(value)}" for name, value in self.sizes.items()), flush=True)
 
     def leave_out(self, name: str, reason: str) -> None:
         """Record, and print, that a peer cannot run."""
@@ -108,7 +108,7 @@ def show(title: str, rates: Mapping[str, float | None], ours: str) -> dict[str, 
     ratios: dict[str, float | None] = {}
     mine = rates[ours]
     for name, rate in rates.items():
-        line = f"  {label(name):40}{_shown(rate):>12}"
+        line = f"  {label(name):40}{shown(rate):>12}"
         if name != ours:
             ratios[name] = rounded(mine / rate) if mine and rate else None
             line += f"   {label(ours)}: {ratios[name]:g} times as fast" if ratios[name] else ""
@@ -121,19 +121,20 @@ def label(name: str) -> str:
     return name.replace("_", " ")
 
 
-def rounded(value: float, digits: int = 4) -> float:
-    """Round to significant digits."""
-    return float(f"{value:.{digits}g}")
-
-
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Write a figure: numbers with commas and at most four digits after them, None as a dash."""
     if isinstance(value, list | tuple):
-        return ", ".join(map(_shown, value))
+        return ", ".join(map(shown, value))
     if value is None or isinstance(value, bool | str):
         return "-" if value is None else str(value)
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.0f}" if isinstance(value, float) and value >= 1000 else f"{value:.4g}"
+
+
+def rounded(value: float, digits: int = 4) -> float:
+    """Round to significant digits."""
+    return float(f"{value:.{digits}g}")
 
 
 def _plain(value: object) -> object:
