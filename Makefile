@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
 
-test: $(VENV)/installed-dev programs
+test: $(VENV)/installed-bench programs
 	$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/installed-dev docs
