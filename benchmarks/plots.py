@@ -20,29 +20,31 @@ _MEASURED = re.compile(r"^<!-- measured (?P<name>\S+) -->$", re.MULTILINE)
 
 
 def draw_all(markdown: str, folder: Path) -> str:
-    """Replace the comments of a page by what they name.
+    """Replace the comments of a page by what they name; without published results the page says so.
 
     Args:
         folder: where the results are.
 
     Raises:
-        ValueError: a comment names results or a figure that does not exist.
+        ValueError: a comment names a figure that the results lack.
     """
 
     def plotted(found: re.Match[str]) -> str:
-        return plot(found["figure"].rpartition(".")[2], figure_of(read(folder, found["name"]), found["figure"]))
+        results = read(folder, found["name"])
+        figure = found["figure"]
+        return "" if results is None else plot(figure.rpartition(".")[2], figure_of(results, figure))
 
-    drawn = _PLOT.sub(plotted, markdown)
-    return _MEASURED.sub(lambda found: describe(read(folder, found["name"])), drawn)
+    def described(found: re.Match[str]) -> str:
+        results = read(folder, found["name"])
+        return f"No results of `{found['name']}` are published yet." if results is None else describe(results)
+
+    return _MEASURED.sub(described, _PLOT.sub(plotted, markdown))
 
 
-def read(folder: Path, name: str) -> dict[str, Any]:
-    """Read the results of a benchmark."""
-    try:
-        found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{folder}: no {name}.json; run the benchmark and make bench-publish") from None
-    return found
+def read(folder: Path, name: str) -> dict[str, Any] | None:
+    """Read the results of a benchmark, None if there are none."""
+    path = folder / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def figure_of(results: Mapping[str, Any], path: str) -> Mapping[str, Any]:
@@ -66,8 +68,9 @@ def plot(title: str, figure: Mapping[str, Any]) -> str:
         drawn.append(f'<text x="0" y="{top + 13}">{escape(name)}</text>')
         figures = "left out" if value is None else shown(value)
         drawn.append(f'<text x="{WIDTH}" y="{top + 13}" text-anchor="end">{figures}</text>')
-        width = round((value or 0) / most * WIDTH, 1)
-        drawn.append(f'<rect class="{kind}" x="0" y="{top + 18}" width="{max(width, 1)}" height="{BAR}"/>')
+        if value is not None:
+            width = max(round(value / most * WIDTH, 1), 1)
+            drawn.append(f'<rect class="{kind}" x="0" y="{top + 18}" width="{width}" height="{BAR}"/>')
     said = "; ".join(f"{name}: {'left out' if value is None else shown(value)}" for name, value in rows)
     height = 28 + len(rows) * ROW
     alternative = escape(f"Bar chart. {title}. {said}.", quote=True)
