@@ -143,7 +143,7 @@ def test_nested_figures_are_drawn_with_all_names() -> None:
 
 def test_a_figure_that_does_not_exist_is_an_error(elsewhere: Path) -> None:
     measure()
-    with pytest.raises(ValueError, match="sending.json has no figure 'nothing.seconds'"):
+    with pytest.raises(ValueError, match=r"sending\.json has no figure 'nothing\.seconds'"):
         draw_all("<!-- plot sending nothing.seconds -->", elsewhere / "var/bench")
 
 
