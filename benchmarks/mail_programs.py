@@ -24,7 +24,7 @@ from newsletter.rendering.template import BUNDLED, load_templates
 from newsletter.rendering.template_context import digest_context
 
 LINKS = links_of(1)
-FOLDER = Path("var/bench/mail")
+FOLDER = Path("var/bench/mail-programs")
 WIDTHS = (375, 800)
 PROGRAM = """
 import mjml2html from "mjml"; import {caniemail} from "caniemail"; import fs from "fs";
@@ -58,8 +58,10 @@ def main() -> None:
     for layout in Layout:
         write_pages(layout)
     (FOLDER / "check.mjs").write_text(PROGRAM)
-    (FOLDER / "node_modules").unlink(missing_ok=True)
-    (FOLDER / "node_modules").symlink_to((packages / "node_modules").resolve())
+    # Node.js looks for packages next to the program that imports them.
+    for name in ("node_modules", "package.json"):
+        (FOLDER / name).unlink(missing_ok=True)
+        (FOLDER / name).symlink_to((packages / name).resolve())
     ran = subprocess.run(["node", "check.mjs"], cwd=FOLDER, check=True, capture_output=True, text=True)
     for name, found in json.loads(ran.stdout).items():
         print(f"{name}: {len(found['complaints'])} complaints of the official compiler")
