@@ -32,7 +32,7 @@ from benchmarks import corpus, monitoring, programs
 from benchmarks.ranking_speed import open_at
 from benchmarks.rendering import ours_html
 from benchmarks.results import FOLDER as RESULTS
-from benchmarks.results import LeftOut, Results, fail, parser, rounded, show
+from benchmarks.results import LeftOut, Results, fail, label, parser, rounded, show
 from newsletter.model import Interest, Paper, Preferences, SubscriberState
 from newsletter.rendering.mime import alternative
 from newsletter.services.index import current_index
@@ -327,7 +327,7 @@ def compare(sizes: Sizes, full: bool) -> None:
     }
     for name in ENGINES:
         first, peak = (results.figures[kind][name] for kind in ("first_message_seconds", "peak_mb"))  # type: ignore[index]
-        print(f"  {name}: {first} s to the first message, {peak} MB in its largest process")
+        print(f"  {label(name)}: {first} s to the first message, {peak} MB in its largest process")
     limited = rounded(ours_limited(sizes))
     print(f"  with a limit of {LIMIT} per second and {LATENCY * 1000:.0f} ms per reply: {limited} per second")
     results.figures["with_rate_limit_messages_per_second"] = {"limit": LIMIT, "ours": limited}
