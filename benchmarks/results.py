@@ -54,10 +54,11 @@ class Results:
     figures: dict[str, object] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
+    machine: Mapping[str, object] = field(default_factory=lambda: machine())
 
     def __post_init__(self) -> None:
         """Print what is going to be measured, and where."""
-        here = machine()
+        here = self.machine
         print(f"{here['cpu']}, {here['cores']} cores, {here['memory_gb']} GB, Python {here['python']}")
         print("; ".join(f"{label(name)}: {shown(value)}" for name, value in self.sizes.items()), flush=True)
 
@@ -90,11 +91,13 @@ class Results:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "version": __version__,
             "commit": commit(),
-            "machine": machine(),
+            "machine": self.machine,
             "full": self.full,
             "seconds": round(time.monotonic() - self.began, 1),
             "sizes": dict(self.sizes),
         }
+        if clash := facts.keys() & self.figures.keys():
+            raise ValueError(f"{', '.join(clash)}: no names for figures, since all results have them")
         content = {**facts, **self.figures, "left_out": self.left_out}
         text = json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n"
         atomic_write_bytes(path, text.encode(), 0o644)
