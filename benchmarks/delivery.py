@@ -82,7 +82,7 @@ class Sizes:
     rounds: int
 
 
-SMALL = Sizes(papers=5_000, readers=3_000, peer_messages=500, limited_readers=1_500, rounds=2)
+SMALL = Sizes(papers=5_000, readers=2_000, peer_messages=400, limited_readers=1_000, rounds=2)
 FULL = Sizes(papers=20_000, readers=20_000, peer_messages=2_000, limited_readers=6_000, rounds=3)
 
 
