@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check docs bench bench-alerts bench-ranking bench-rendering bench-delivery bench-web bench-admin bench-flood bench-scale torture torture-announcement torture-cluster check-mail mail-pictures format clean programs
+.PHONY: demo test check docs bench bench-alerts bench-ranking bench-rendering bench-delivery bench-web bench-admin bench-flood bench-copying bench-scale bench-judged bench-calibration bench-publish torture torture-announcement torture-cluster check-mail mail-pictures format clean programs
 
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
 
-test: $(VENV)/installed-dev programs
+test: $(VENV)/installed-bench programs
 	$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/installed-dev docs
@@ -23,43 +23,51 @@ check: $(VENV)/installed-dev docs
 docs: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-# DATA names folders of readers' libraries; docs/explanation/ranking.md describes them.
-bench: $(VENV)/installed-dev
-	$(BIN)/python -m benchmarks.ranking $(DATA)
+# All benchmarks at small sizes, in less than 15 minutes on two cores; each writes var/bench/NAME.json.
+# DATA names folders of readers' libraries and judged interests (docs/explanation/ranking.md); without it, what needs
+# them is skipped, and said to be. ARGS=--full measures what the documentation says, in hours.
+bench: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.everything $(ARGS) $(DATA)
 
-# Time of 20,000 alerts and 1,500 papers, beside SQLite's full-text search; ten seconds.
-bench-alerts: $(VENV)/installed-dev
-	$(BIN)/python -m benchmarks.alerts
+# Each by itself; ARGS=--full for the sizes of the documentation, ARGS=--help for more.
+bench-alerts: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.alerts $(ARGS)
 
-# Time and memory of ranking 100,000 subscribers; about twenty minutes, most of it to make up 250,000 papers, once.
 bench-ranking: $(VENV)/installed-bench
-	$(BIN)/python -m benchmarks.ranking_speed
+	$(BIN)/python -m benchmarks.ranking_speed $(ARGS)
 
-# Messages a second; nodemailer beside ours where npm is.
 bench-rendering: $(VENV)/installed-bench
-	$(BIN)/python -m benchmarks.rendering
+	$(BIN)/python -m benchmarks.rendering $(ARGS)
 
-# Messages a second on the whole road, to Postfix's smtp-sink (Debian's postfix).
 bench-delivery: $(VENV)/installed-bench
-	$(BIN)/python -m benchmarks.delivery
+	$(BIN)/python -m benchmarks.delivery $(ARGS)
 
-# How many pages a second the site answers 50 clients, beside a plain site; a minute. ARGS=--full is 250,000 papers and also
-# while an edition is sent (Debian's postfix); ten minutes, and ten more to make up the papers, once.
 bench-web: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.web $(ARGS)
 
-# How fast the admin site and the API answer with 100,000 subscribers; three minutes to fill the store, once, and one to
-# measure. ARGS=--postgresql measures a store in PostgreSQL, too; ARGS="--subscribers 2000" takes seconds.
+# ARGS=--postgresql measures a store in PostgreSQL, too.
 bench-admin: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.admin $(ARGS)
 
-# A flood of connections beside an edition; three minutes, all of it on loopback.
 bench-flood: $(VENV)/installed-bench
-	$(BIN)/python -m benchmarks.flood
+	$(BIN)/python -m benchmarks.flood $(ARGS)
 
-# A million readers by each engine; hours. ARGS="--readers 20000 --sent 10000" makes it minutes.
+bench-copying: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.copying $(ARGS)
+
 bench-scale: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+# The quality of the ranking, and the fit of the match, on the folders in DATA.
+bench-judged: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.ranking $(DATA) $(ARGS)
+
+bench-calibration: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.calibration $(DATA) $(ARGS)
+
+# Copies the results of var/bench into the documentation, which draws them.
+bench-publish: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.publish $(ARGS)
 
 # Two processes send to 2,000 readers and are killed at random moments, 50 times over; about ten minutes.
 torture: $(VENV)/installed-dev

@@ -1,4 +1,4 @@
-"""Time of matching 2,500 to 20,000 alerts with 1,500 papers on one core, compared with others. ``make bench-alerts``.
+"""Time of matching thousands of alerts with 1,500 papers on one core, compared with others. ``make bench-alerts``.
 
 Each paper is one of the sample corpus with sentences of two others, so that all differ. Alerts are queries whose words
 stand in papers (phrases, wildcards, fields, words near each other, negations), authors, and institutions; no two are
@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from benchmarks.results import Results, parser, rounded, show
 from newsletter.alerts.matching import AlertMatch, AlertPapers, Institution, PaperFacts, match_alert
 from newsletter.alerts.query import And, Not, Or, Query, Words, parse_query
 from newsletter.alerts.words import words_of
@@ -27,8 +28,8 @@ from newsletter.sources.jsonl import read_lines
 T = TypeVar("T")
 
 PAPERS = 1_500
-COUNTS = (2_500, 5_000, 10_000, 20_000)
-PEER_COUNT = 500
+COUNTS, PEER_COUNT, SCANNED = (1_250, 2_500, 5_000), 200, 25
+FULL_COUNTS, FULL_PEER_COUNT, FULL_SCANNED = (2_500, 5_000, 10_000, 20_000), 500, 50
 GIVEN = ["Ada", "Grace", "Jean", "Wei", "Yuki", "Lea", "Omar", "Ines", "Karl", "Maya"]
 FAMILY = ["Lovelace", "Hopper", "Müller", "Zhang", "Tanaka", "García", "Novák", "Okafor", "Larsen", "Iyer"]
 COMMON = frozenset(
@@ -180,35 +181,60 @@ def leaves(query: Query) -> Iterator[Words]:
                 yield from leaves(one)
 
 
+def match_counts(papers: Sequence[Paper], alerts: Sequence[Alert], counts: Sequence[int]) -> dict[str, float]:
+    """Print and return the seconds that some numbers of alerts take."""
+    seconds = {}
+    for count in counts:
+        parse_query.cache_clear()
+        prepared = prepare(papers, random.Random(2))
+        spent, found = timed(partial(match_all, prepared, alerts[:count]))
+        hits = sum(map(len, found))
+        print(f"{count:>6} alerts: {spent:6.2f} s, {1e6 * spent / count:5.0f} us each, {hits:,} hits", flush=True)
+        seconds[str(count)] = rounded(spent)
+    return seconds
+
+
+def queries_per_second(papers: Sequence[Paper], queries: Sequence[str], scanned: int) -> dict[str, float | None]:
+    """Return how many queries a second ours and the peers answer, each with its index or its expressions made."""
+    parse_query.cache_clear()
+    prepared = prepare(papers, random.Random(2))
+    alerts = [Alert(kind=AlertKind.QUERY, value=one) for one in queries]
+    for name in ("", "title"):
+        prepared.find(Words(name, ("x",)))
+    parsed = [parse_query(one) for one in queries]
+    ours, _ = timed(lambda: match_all(prepared, alerts))
+    database = fts5(papers)
+    written = [fts5_query(one) for one in parsed]
+    theirs, _ = timed(lambda: [database.execute("SELECT rowid FROM papers(?)", [one]).fetchall() for one in written])
+    texts = [f"{one.title}\n{one.abstract}" for one in papers]
+    plain = [one for one in parsed if all(leaf.within is None for leaf in leaves(one))][:scanned]
+    scanning, _ = timed(lambda: [list(scan(texts, one)) for one in plain])
+    spent = {
+        "ours": ours / len(queries),
+        "sqlite_fts5": theirs / len(queries),
+        "scan_with_regular_expressions": scanning / len(plain),
+    }
+    return {name: rounded(1 / each) for name, each in spent.items()}
+
+
 def main() -> None:
-    rng = random.Random(1)
+    full = parser(__doc__).parse_args().full
+    counts, peer_count, scanned = (
+        (FULL_COUNTS, FULL_PEER_COUNT, FULL_SCANNED) if full else (COUNTS, PEER_COUNT, SCANNED)
+    )
+    results = Results("alerts", full, {"papers": PAPERS, "alerts": counts, "queries": peer_count, "scanned": scanned})
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    rng = random.Random(1)
     papers = make_papers(rng)
-    everything = make_alerts(rng, papers, COUNTS[-1])
+    everything = make_alerts(rng, papers, counts[-1])
     rng.shuffle(everything)
-    for count in COUNTS:
-        parse_query.cache_clear()
-        prepared = prepare(papers, rng)
-        spent, found = timed(partial(match_all, prepared, everything[:count]))
-        hits = sum(map(len, found))
-        print(f"{count:>6} alerts x {PAPERS} papers: {spent:6.2f} s, {1e6 * spent / count:5.0f} us each, {hits:,} hits")
-    queries = [one.value for one in everything if one.kind is AlertKind.QUERY][:PEER_COUNT]
-    parse_query.cache_clear()
-    prepared = prepare(papers, rng)
-    alerts = [Alert(kind=AlertKind.QUERY, value=one) for one in queries]
-    indexed, _ = timed(lambda: (prepared.find(Words("", ("x",))), prepared.find(Words("title", ("x",)))))
-    parsing, parsed = timed(lambda: [parse_query(one) for one in queries])
-    spent, _ = timed(lambda: match_all(prepared, alerts))
-    print(f"{PEER_COUNT} queries, ours (index {indexed:.2f} s, parsing {parsing:.2f} s): {spent:.2f} s")
-    spent, database = timed(lambda: fts5(papers))
-    written = [fts5_query(one) for one in parsed]
-    searched, _ = timed(lambda: [database.execute("SELECT rowid FROM papers(?)", [one]).fetchall() for one in written])
-    print(f"{PEER_COUNT} queries, SQLite FTS5 (index {spent:.2f} s): {searched:.2f} s")
-    texts = [f"{one.title}\n{one.abstract}" for one in papers]
-    plain = [one for one in parsed if all(leaf.within is None for leaf in leaves(one))][:50]
-    spent, _ = timed(lambda: [list(scan(texts, one)) for one in plain])
-    print(f"{len(plain)} queries, a scan per query: {spent:.2f} s")
+    results.figures["matching_seconds_by_alerts"] = match_counts(papers, everything, counts)
+    queries = [one.value for one in everything if one.kind is AlertKind.QUERY][:peer_count]
+    rates = queries_per_second(papers, queries, scanned)
+    results.figures["queries_per_second"] = rates
+    results.figures["ours_times_as_fast_as"] = show("queries per second, indexes made", rates, "ours")
+    results.write()
 
 
 if __name__ == "__main__":

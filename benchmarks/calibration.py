@@ -1,9 +1,9 @@
-"""Fit the calibration of the match. ``python -m benchmarks.calibration --judged DIR ... --libraries DIR ...``.
+"""Fit the calibration of the match. ``make bench-calibration DATA="FOLDER ..."``.
 
 ``--semantic MODEL`` fits the coefficients for ranking by meaning too, with the sentence model in a file or folder.
 
-The folders are those of ``newsletter evaluate``. What is fitted is printed, to be put into
-``newsletter/ranking/calibration.py``, with the reliability on each kind of trial.
+The folders are those of ``newsletter evaluate``, with judged interests or with readers' libraries. What is fitted is
+printed, to be put into ``newsletter/ranking/calibration.py``, with the reliability on each kind of trial.
 
 The trials: the judged interests as they are, shortened to three words, and as keywords; with some of the relevant
 papers as liked ones; each in the whole collection, in stores with few papers on other subjects (a laboratory's own),
@@ -12,7 +12,6 @@ the papers that they would find relevant: it has one with a probability that is 
 kind (Elkan and Noto, "Learning classifiers from only positive and unlabeled data", 2008).
 """
 
-import argparse
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
+from benchmarks.results import Results, fail, parser, rounded
 from newsletter.evaluation.collections import Collection, Question, Words, read_collection, read_texts
 from newsletter.evaluation.evaluate import OTHERS, make_index_of, matrix_of
 from newsletter.evaluation.measures import calibration_error, reliability
@@ -43,6 +43,8 @@ from newsletter.ranking.index import Index, PaperMatrix
 from newsletter.ranking.profile import WeightedInterest, make_profiles
 from newsletter.ranking.scoring import gather
 from newsletter.ranking.tokens import words_of
+
+INTERESTS, LIBRARIES = "interests.jsonl", "libraries.jsonl"
 
 TOP = 60
 """Only the best papers of each interest count: all others are easily told apart."""
@@ -345,7 +347,9 @@ def install(fitted: Fitted) -> None:
         setattr(calibration, name, values)
 
 
-def report(trials: Sequence[Gathered], fitted: Fitted) -> None:
+def report(trials: Sequence[Gathered], fitted: Fitted) -> dict[str, float]:
+    """Print what was fitted, and the reliability of each trial; return their calibration errors."""
+    errors = {}
     for name, values in fitted.constants.items():
         print(name, "=", values.round(3).tolist())
     print("share of relevant papers in a library:", {kind: round(share, 3) for kind, share in fitted.shares.items()})
@@ -357,11 +361,13 @@ def report(trials: Sequence[Gathered], fitted: Fitted) -> None:
         bins = reliability(matches[first] * share, one.labels[first])
         count = len(np.unique(one.numbers))
         shown = [float((matches[first] >= least).sum() / count) for least in (0.15, 0.2)]
+        errors[one.trial.name] = rounded(calibration_error(bins))
         found = float((one.labels[first] * (matches[first] >= 0.2)).sum() / max(1, one.labels[first].sum()))
         print(
             f"{one.trial.name:44}{matches[first].mean() * share:7.2f}{one.labels[first].mean():9.2f}"
-            f"{calibration_error(bins):7.3f}{matches.max():8.2f}{shown[0]:7.2f}{shown[1]:7.2f}{found:7.2f}"
+            f"{errors[one.trial.name]:7.3f}{matches.max():8.2f}{shown[0]:7.2f}{shown[1]:7.2f}{found:7.2f}"
         )
+    return errors
 
 
 def cross_validated(trials: Sequence[Gathered], folder: str, parts: int = 4) -> float:
@@ -383,30 +389,35 @@ def cross_validated(trials: Sequence[Gathered], folder: str, parts: int = 4) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--judged", nargs="+", type=Path, default=[])
-    parser.add_argument("--libraries", nargs="+", type=Path, default=[])
-    parser.add_argument("--semantic", metavar="MODEL", type=Path)
-    options = parser.parse_args()
-    if options.semantic is not None:
-        OPTIONS.encoder = encoder_at(options.semantic, "--semantic")
-    trials = [
-        trial
-        for folder in options.judged
-        for trial in judged_trials(folder, [one for one in options.judged if one != folder])
-    ]
-    trials += [trial for folder in options.libraries for trial in library_trials(folder, options.judged)]
+    asked = parser(__doc__)
+    asked.add_argument("folders", nargs="*", type=Path, help="of judged interests and of readers' libraries")
+    asked.add_argument("--semantic", metavar="MODEL", type=Path)
+    given = asked.parse_args()
+    judged, libraries = ([one for one in given.folders if (one / name).exists()] for name in (INTERESTS, LIBRARIES))
+    if not judged:
+        fail(
+            'No judged collection is given; name folders: make bench-calibration DATA="FOLDER ..."'
+            " (docs/explanation/ranking.md)"
+        )
+    if given.semantic is not None:
+        OPTIONS.encoder = encoder_at(given.semantic, "--semantic")
+    results = Results("calibration", given.full, {"collections": [one.name for one in given.folders]})
+    trials = [trial for folder in judged for trial in judged_trials(folder, [one for one in judged if one != folder])]
+    trials += [trial for folder in libraries for trial in library_trials(folder, judged)]
     # What is decided for papers that have all that was asked for is not part of the fit.
     calibration._ASKED_FOR = 0.0
     for _ in range(_ROUNDS):
         found = gathered(trials)
         fitted = fit(found)
         install(fitted)
-    report(found, fitted)
-    for folder in options.judged:
+    results.figures["calibration_error"] = report(found, fitted)
+    results.figures["constants"] = {name: values.round(3) for name, values in fitted.constants.items()}
+    results.figures["cross_validated_calibration_error"] = crossed = {}
+    for folder in judged:
         if len(read_collection(folder).questions) > 10:
-            error = cross_validated(found, folder.name)
-            print(f"{folder.name}: calibration error, cross-validated by interest: {error:.3f}")
+            crossed[folder.name] = rounded(cross_validated(found, folder.name))
+            print(f"{folder.name}: calibration error, cross-validated by interest: {crossed[folder.name]:.3f}")
+    results.write()
 
 
 if __name__ == "__main__":

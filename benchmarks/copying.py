@@ -1,31 +1,35 @@
-"""The time to copy a newsletter between SQLite and PostgreSQL: 100,000 subscribers with a year of sends.
+"""The time to copy a newsletter between SQLite and PostgreSQL, with its checksums. ``make bench-copying``.
 
-    python -m benchmarks.copying FOLDER [SENDS_EACH]
-
-PostgreSQL is the server of the tests. FOLDER needs some GB.
+With ``--full``, 100,000 subscribers with a year of weekly sends, which takes some GB. PostgreSQL is the server of the
+tests. The peer is SQLite's own ``VACUUM INTO``, which copies rows that it neither converts nor compares.
 """
 
 import json
 import random
 import resource
-import sys
+import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import FOLDER, Results, parser, rounded, show
 from newsletter.model import Interest, Preferences
 from newsletter.store import copying, open_store
 from newsletter.store.preferences import to_json
 from tests.helpers.postgresql import PostgreSQL
 
-SUBSCRIBERS, PAPERS, PAPERS_EACH = 100_000, 20_000, 3
+PAPERS, PAPERS_EACH = 20_000, 3
+SUBSCRIBERS, SENDS_EACH = 5_000, 10
+FULL_SUBSCRIBERS, FULL_SENDS_EACH = 100_000, 52
 FIRST = datetime(2025, 1, 6, 7, tzinfo=UTC)
 _KEPT = "%Y-%m-%d %H:%M:%S.%f"
 
 
-def fill(path: Path, sends_each: int) -> None:
+def fill(path: Path, subscribers: int, sends_each: int) -> None:
     """Create a store with readers and what they were sent."""
     engine = open_store(f"sqlite:///{path}")
     words = [f"word{number}" for number in range(5_000)]
@@ -57,7 +61,7 @@ def fill(path: Path, sends_each: int) -> None:
         "row, email, email_key, state, consent, preferences, seen_row, created_at, state_since",
         (
             (one, f"r{one}@example.org", f"r{one}@example.org", "active", "bench", kept, 0, now, now)
-            for one in range(1, SUBSCRIBERS + 1)
+            for one in range(1, subscribers + 1)
         ),
     )
 
@@ -66,7 +70,7 @@ def fill(path: Path, sends_each: int) -> None:
         for week in range(sends_each):
             moment = FIRST + timedelta(days=7 * week)
             at, day = moment.strftime(_KEPT), moment.date().isoformat()
-            for one in range(1, SUBSCRIBERS + 1):
+            for one in range(1, subscribers + 1):
                 row += 1
                 mail = f"<{week}.{chance.getrandbits(64):x}@papers.example.org>"
                 reply = "250 2.0.0 Ok: queued as 4F1A2B3C4D"
@@ -82,42 +86,66 @@ def fill(path: Path, sends_each: int) -> None:
         "send_papers",
         "send, rank, subscriber, paper, score, section, because",
         (
-            (send, rank, (send - 1) % SUBSCRIBERS + 1, (send // SUBSCRIBERS) * 11 + rank, chance.random(), "A", "word")
-            for send in range(1, sends_each * SUBSCRIBERS + 1)
+            (send, rank, (send - 1) % subscribers + 1, (send // subscribers) * 11 + rank, chance.random(), "A", "word")
+            for send in range(1, sends_each * subscribers + 1)
             for rank in range(1, PAPERS_EACH + 1)
         ),
     )
     engine.dispose()
 
 
-def timed(what: str, first: str, second: str) -> dict[str, copying.TableChecksum]:
-    """Copy a store, and print how long it took."""
+def copied(first: str, second: str) -> tuple[float, dict[str, copying.TableChecksum]]:
+    """Copy a store; return the seconds, and the checksums of its tables."""
     one, other = open_store(first), open_store(second)
     began = time.monotonic()
     sums = copying.copy(one, other, lambda *_: None)
-    took, rows = time.monotonic() - began, sum(table.rows for table in sums.values())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{what}: {took:,.0f} s, {rows:,} rows, {rows / took:,.0f} rows/s, peak {peak:,.0f} MB", flush=True)
+    took = time.monotonic() - began
     one.dispose()
     other.dispose()
-    return sums
+    return took, sums
+
+
+def vacuumed(path: Path, target: Path) -> float:
+    """Copy a SQLite store with SQLite itself; return the seconds."""
+    began = time.monotonic()
+    with closing(sqlite3.connect(path)) as store:
+        store.execute("VACUUM INTO ?", [str(target)])
+    return time.monotonic() - began
 
 
 def main() -> None:
     """Create a store, and copy it there and back."""
-    folder, sends_each = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 52
-    folder.mkdir(parents=True, exist_ok=True)
+    full = parser(__doc__).parse_args().full
+    subscribers, sends_each = (FULL_SUBSCRIBERS, FULL_SENDS_EACH) if full else (SUBSCRIBERS, SENDS_EACH)
+    results = Results("copying", full, {"subscribers": subscribers, "sends_each": sends_each, "papers": PAPERS})
+    folder = FOLDER / "copying"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     here, back = folder / "here.db", folder / "back.db"
-    began = time.monotonic()
-    if not here.exists():
-        fill(here, sends_each)
-    print(f"created in {time.monotonic() - began:,.0f} s, {here.stat().st_size / 1e9:.1f} GB", flush=True)
+    fill(here, subscribers, sends_each)
     with PostgreSQL() as server:
         url = server.fresh()
-        there = timed("SQLite to PostgreSQL", f"sqlite:///{here}", url)
-        again = timed("PostgreSQL to SQLite", url, f"sqlite:///{back}")
-    assert there == again
-    print("all checksums are equal", flush=True)
+        there, sums = copied(f"sqlite:///{here}", url)
+        again, same = copied(url, f"sqlite:///{back}")
+    if sums != same:
+        raise SystemExit("the checksums of the copy differ")
+    seconds = {
+        "sqlite_to_postgresql": there,
+        "postgresql_to_sqlite": again,
+        "vacuum_into": vacuumed(here, folder / "vacuumed.db"),
+    }
+    rows = sum(table.rows for table in sums.values())
+    rates: dict[str, float | None] = {name: rounded(rows / each) for name, each in seconds.items()}
+    results.figures = {
+        "rows": rows,
+        "megabytes": round(here.stat().st_size / 1e6),
+        "rows_per_second": rates,
+        "sqlite_to_postgresql_times_as_fast_as": show("rows per second", rates, "sqlite_to_postgresql"),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+    print(f"  all checksums are equal; peak {results.figures['peak_mb']} MB")
+    shutil.rmtree(folder)
+    results.write()
 
 
 if __name__ == "__main__":

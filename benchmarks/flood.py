@@ -2,11 +2,11 @@
 
 ``make bench-flood``. The process may open 1,024 files. For each kind of flood
 (``tests/helpers/flood.py``) it measures how often the site answers another client meanwhile and how soon afterwards,
-how many digests arrive, and the size of the log. All traffic stays on loopback; each flood lasts 20 seconds.
+how many digests arrive, and the size of the log. The peer is uvicorn alone, with a page that says nothing: what the
+site would be without our limits. All traffic stays on loopback.
 """
 
-import os
-import platform
+import argparse
 import resource
 import signal
 import subprocess
@@ -14,17 +14,32 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
+import uvicorn
 
+from benchmarks.results import Results, label, parser, rounded
 from newsletter.services.demo import SAMPLE_PAPERS, LoopbackServer
 from tests.helpers.flood import flood
 from tests.helpers.newsletter import free_port
 from tests.helpers.smtp import Mailbox
 
-READERS, SECONDS, FILES = 120, 20, 1024
-FLOODS = [("head", 1), ("head", 250), ("silent", 250), ("body", 250), ("unread", 250), ("idle", 250), ("garbage", 1)]
+READERS, FILES = 120, 1024
+SECONDS, FLOODS = 8, [("head", 250), ("body", 250), ("idle", 250)]
+FULL_SECONDS = 20
+FULL_FLOODS = [
+    ("head", 1),
+    ("head", 250),
+    ("silent", 250),
+    ("body", 250),
+    ("unread", 250),
+    ("idle", 250),
+    ("garbage", 1),
+]
+Figures = dict[str, float | None]
 CONFIG = """\
 site: {{name: Flood, url: "http://localhost:{web}", from: flood@newsletter.example, postal_address: nowhere}}
 smtp: {{host: 127.0.0.1, port: {smtp}, security: none}}
@@ -55,12 +70,41 @@ def answers(port: int, seconds: float = 2) -> bool:
         return False
 
 
-def measure(kind: str, sources: int) -> str:
-    """Run one flood during one edition; return a line of the table."""
-    flooded = threading.Event()
+def limited(process: subprocess.Popen[bytes], port: int) -> None:
+    """Limit the files of a server, and wait until it answers."""
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
+    while not answers(port):
+        if process.poll() is not None:
+            sys.exit(f"the server ended with {process.returncode}")
+        time.sleep(0.1)
+
+
+def flooded(port: int, kind: str, sources: int, seconds: int, on_begun: Callable[[], None]) -> Figures:
+    """Run a flood; return the share of requests of another client that were answered, and the seconds until one was
+    answered afterwards (None: not within a minute).
+    """
+    end = time.monotonic() + seconds
+    tried = answered = 0
+    with flood(port, kind, sources=sources, seconds=seconds):
+        time.sleep(2)
+        on_begun()
+        while time.monotonic() < end:
+            tried += 1
+            answered += answers(port)
+            time.sleep(0.5)
+    ended = time.monotonic()
+    while not (back := answers(port)) and time.monotonic() - ended < 60:
+        time.sleep(0.02)
+    after = rounded(time.monotonic() - ended, 3) if back else None
+    return {"answered_share": rounded(answered / max(1, tried), 3), "answers_after_seconds": after}
+
+
+def ours(kind: str, sources: int, seconds: int) -> Figures:
+    """Run one flood during one edition."""
+    begun = threading.Event()
 
     def slow(_: str) -> None:
-        flooded.wait(60)
+        begun.wait(60)
         time.sleep(0.05)
 
     mail, port = Mailbox(), free_port()
@@ -71,35 +115,58 @@ def measure(kind: str, sources: int) -> str:
         with (folder / "log").open("wb") as log:
             command = [sys.executable, "-m", "newsletter", "run", "--web"]
             process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
-        while not answers(port):
-            time.sleep(0.1)
-        end = time.monotonic() + SECONDS
-        tried = answered = 0
-        with flood(port, kind, sources=sources, seconds=SECONDS):
-            time.sleep(2)
-            flooded.set()
-            while time.monotonic() < end:
-                tried += 1
-                answered += answers(port)
-                time.sleep(0.5)
+        limited(process, port)
+        figures = flooded(port, kind, sources, seconds, begun.set)
         ended = time.monotonic()
-        while not answers(port):
-            time.sleep(0.02)
-        after = time.monotonic() - ended
         while len(mail.accepted) < READERS and time.monotonic() - ended < 60:
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-        size = (folder / "log").stat().st_size
-    return f"{kind:8}{sources:>10}{answered:>8} of {tried:<3}{after:>12.2f}{len(mail.accepted):>10}{size / 1000:>10.1f}"
+        log_kb = rounded((folder / "log").stat().st_size / 1000)
+    return {**figures, "digests_delivered_share": len(mail.accepted) / READERS, "log_kb": log_kb}
+
+
+async def page(scope: Any, receive: Any, send: Any) -> None:
+    """Answer every request with an empty page, after its body."""
+    while scope["type"] == "http" and (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def uvicorn_alone(kind: str, sources: int, seconds: int) -> Figures:
+    """Run one flood against uvicorn without our limits."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.flood", "--peer", str(port)]
+    # It writes megabytes about the files that it cannot open.
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            limited(process, port)
+            return flooded(port, kind, sources, seconds, lambda: None)
+        finally:
+            process.kill()
 
 
 def main() -> None:
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {FILES} files")
-    print(f"{'flood':8}{'addresses':>10}{'answered':>15}{'after, s':>12}{'digests':>10}{'log, kB':>10}")
-    for kind, sources in FLOODS:
-        print(measure(kind, sources), flush=True)
+    asked = parser(__doc__)
+    asked.add_argument("--peer", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    given = asked.parse_args()
+    if given.peer:
+        uvicorn.run(page, host="127.0.0.1", port=given.peer, log_level="critical", lifespan="off")
+        return
+    seconds, floods = (FULL_SECONDS, FULL_FLOODS) if given.full else (SECONDS, FLOODS)
+    results = Results(
+        "flood", given.full, {"connections": 1_200, "seconds_each": seconds, "readers": READERS, "open_files": FILES}
+    )
+    for kind, sources in floods:
+        name = f"{kind}_from_{sources}_addresses" if sources > 1 else f"{kind}_from_one_address"
+        print(f"\n{label(name)}", flush=True)
+        for who, run in (("ours", ours), ("uvicorn", uvicorn_alone)):
+            for figure, value in run(kind, sources, seconds).items():
+                by_flood = results.figures.setdefault(figure, {})
+                by_flood.setdefault(name, {})[who] = value  # type: ignore[attr-defined]
+                print(f"  {who}, {label(figure):30}{'never' if value is None else format(value, 'g')}", flush=True)
+    results.write()
 
 
 if __name__ == "__main__":

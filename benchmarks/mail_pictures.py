@@ -16,6 +16,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from benchmarks.rendering import SITE, links_of, subscriber
+from benchmarks.results import parser
 from newsletter.model import Digest, DigestItem, Layout, Paper
 from newsletter.rendering.images import NO_IMAGES, Images, Picture, embedded, read_image
 from newsletter.rendering.message import render_parts
@@ -124,6 +125,7 @@ def pictures() -> Iterator[str]:
 
 
 def main() -> None:
+    parser(__doc__).parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     names = [f"{width} {view}" for width in WIDTHS for view in VIEWS]
     print("layout   papers     size  height in pixels: " + ", ".join(names))

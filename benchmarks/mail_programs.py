@@ -8,13 +8,14 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from benchmarks.programs import npm_folder
 from benchmarks.rendering import SITE, digest, links_of, subscriber
+from benchmarks.results import LeftOut, fail, parser
 from newsletter.model import Layout
 from newsletter.rendering.message import render_parts
 from newsletter.rendering.palette import palette
@@ -23,9 +24,8 @@ from newsletter.rendering.template import BUNDLED, load_templates
 from newsletter.rendering.template_context import digest_context
 
 LINKS = links_of(1)
-FOLDER = Path("var/bench/mail")
+FOLDER = Path("var/bench/mail-programs")
 WIDTHS = (375, 800)
-PACKAGES = ("mjml@5", "caniemail@1")
 PROGRAM = """
 import mjml2html from "mjml"; import {caniemail} from "caniemail"; import fs from "fs";
 const read = (path) => fs.readFileSync(path, "utf8"), found = {};
@@ -47,16 +47,21 @@ console.log(JSON.stringify(found));
 
 
 def main() -> None:
-    if shutil.which("npm") is None:
-        sys.exit("make check-mail needs npm; install Node.js")
+    parser(__doc__).parse_args()
+    try:
+        packages = npm_folder("checks")
+    except LeftOut as error:
+        fail(f"make check-mail checks with npm packages: {error}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     shutil.copytree(BUNDLED, FOLDER / "templates", dirs_exist_ok=True)
     fill_in_colours()
     for layout in Layout:
         write_pages(layout)
     (FOLDER / "check.mjs").write_text(PROGRAM)
-    if not (FOLDER / "node_modules" / "caniemail").exists():
-        subprocess.run(["npm", "install", "--silent", "--no-save", *PACKAGES], cwd=FOLDER, check=True)
+    # Node.js looks for packages next to the program that imports them.
+    for name in ("node_modules", "package.json"):
+        (FOLDER / name).unlink(missing_ok=True)
+        (FOLDER / name).symlink_to((packages / name).resolve())
     ran = subprocess.run(["node", "check.mjs"], cwd=FOLDER, check=True, capture_output=True, text=True)
     for name, found in json.loads(ran.stdout).items():
         print(f"{name}: {len(found['complaints'])} complaints of the official compiler")

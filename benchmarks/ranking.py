@@ -1,15 +1,13 @@
-"""Ranking quality and time on real readers: ours and four peers, in one process. ``make bench DATA=FOLDER``.
+"""Ranking quality and time on real readers: ours and four peers, in one process. ``make bench-judged DATA=FOLDER``.
 
 The peers get TF-IDF with 20,000 words, as is usual with scikit-learn (sublinear, English stop words, words in at least
 two papers), and the same split, readers and measures as ours.
 
-With ``--semantic MODEL`` (``make bench DATA="FOLDER --semantic MODEL"``), there are two more rows for papers that have
-real text: ours by meaning too, and zotero-arxiv-daily's own way, which compares the vectors of a sentence model, here
-the same one. The time to encode the papers is given separately.
+With ``--semantic MODEL`` (in ``ARGS``), there are two more rows for papers that have real text: ours by meaning too,
+and zotero-arxiv-daily's own way, which compares the vectors of a sentence model, here the same one. The time to encode
+the papers is given separately.
 """
 
-import argparse
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +19,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
+from benchmarks.results import Results, fail, parser, rounded
 from newsletter.config.settings import Ranking
 from newsletter.evaluation.collections import Collection, read_collection
 from newsletter.evaluation.evaluate import EvalResult, evaluate, measure
@@ -105,25 +104,31 @@ def measured_since(start: float, scores: np.ndarray, trial: Collection, candidat
     return replace(measure(order, [one.relevant for one in trial.questions], candidates), seconds=seconds)
 
 
-def compare(folder: Path, liked: int | None, encoder: Encoder | None) -> None:
+Shown = dict[str, EvalResult]
+
+
+def compare(folder: Path, liked: int | None, encoder: Encoder | None) -> Shown:
+    """Print, and return, how good ours and the peers are on one collection."""
     trial = read_collection(folder, liked=liked)
-    machine = platform.processor() or platform.machine()
     examples = f"{liked} liked" if liked else "all liked papers"
-    print(f"{folder.name}, {examples}: {len(trial.questions)} readers, {len(trial.candidates)} candidates; {machine}")
+    print(f"\n{folder.name}, {examples}: {len(trial.questions)} readers, {len(trial.candidates)} candidates")
     ours = evaluate(trial, Ranking().min_score)
     vectorizer = TfidfVectorizer(max_features=20_000, sublinear_tf=True, stop_words="english", min_df=2)
     papers, candidates = (
         csr_matrix(vectorizer.fit_transform(trial.store)),
         csr_matrix(vectorizer.transform(trial.candidates)),
     )
+    shown = {"ours": ours}
     show("ours", ours, ours)
     for name, peer in PEERS.items():
-        show(name, run_peer(peer, trial, papers, candidates), ours)
+        shown[name] = run_peer(peer, trial, papers, candidates)
+        show(name, shown[name], ours)
     if encoder is not None and trial.phrases:
-        compare_by_meaning(trial, encoder, candidates, ours)
+        shown |= compare_by_meaning(trial, encoder, candidates, ours)
+    return shown
 
 
-def compare_by_meaning(trial: Collection, encoder: Encoder, candidates: csr_matrix, ours: EvalResult) -> None:
+def compare_by_meaning(trial: Collection, encoder: Encoder, candidates: csr_matrix, ours: EvalResult) -> Shown:
     """Show ours by meaning too, and zotero-arxiv-daily's mean of cosines, weighted as above.
 
     Args:
@@ -134,11 +139,14 @@ def compare_by_meaning(trial: Collection, encoder: Encoder, candidates: csr_matr
     print(
         f"(+ {time.perf_counter() - start:.1f} s to encode {len(papers) + len(new)} papers with {encoder.model.name})"
     )
-    show("ours, by meaning too", evaluate(trial, Ranking().min_score, encoder=encoder), ours)
+    meant = evaluate(trial, Ranking().min_score, encoder=encoder)
+    show("ours, by meaning too", meant, ours)
     start = time.perf_counter()
     libraries = [one.liked for one in trial.questions]
     scores = members(libraries, newest_first(libraries), len(papers)) @ papers @ new.T
-    show("zotero-arxiv-daily's own way", measured_since(start, scores, trial, candidates), ours)
+    cosines = measured_since(start, scores, trial, candidates)
+    show("zotero-arxiv-daily's own way", cosines, ours)
+    return {"ours, by meaning too": meant, "zotero-arxiv-daily's own way": cosines}
 
 
 def show(name: str, measured: EvalResult, ours: EvalResult) -> None:
@@ -152,18 +160,36 @@ def show(name: str, measured: EvalResult, ours: EvalResult) -> None:
     )
 
 
+def figures_of(shown: Shown) -> dict[str, dict[str, float]]:
+    """Return the figures of one collection, each by method."""
+    means = {
+        "ndcg_at_10": lambda one: one.ndcg.mean(),
+        "recall_at_100": lambda one: one.recall.mean(),
+        "mrr_at_100": lambda one: one.mrr.mean(),
+        "seconds": lambda one: one.seconds,
+    }
+    return {figure: {name: rounded(mean(one)) for name, one in shown.items()} for figure, mean in means.items()}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, help="folders of readers' libraries")
-    parser.add_argument("--semantic", type=Path, metavar="MODEL", help="a sentence model: its ONNX file or folder")
-    parser.add_argument("--tokenizer", type=Path, metavar="FILE", help="its tokenizer.json, if not next to it")
-    options = parser.parse_args()
+    asked = parser(__doc__)
+    asked.add_argument("folders", nargs="*", type=Path, help="folders of readers' libraries or judged interests")
+    asked.add_argument("--semantic", type=Path, metavar="MODEL", help="a sentence model: its ONNX file or folder")
+    asked.add_argument("--tokenizer", type=Path, metavar="FILE", help="its tokenizer.json, if not next to it")
+    given = asked.parse_args()
+    if not given.folders:
+        fail('No collection is given; name folders: make bench-judged DATA="FOLDER ..." (docs/explanation/ranking.md)')
     encoder = None
-    if options.semantic is not None:
-        encoder = encoder_at(options.semantic, "--semantic", options.tokenizer)
-    for folder in options.folders:
-        for liked in (None, 1, 3, 5):
-            compare(folder, liked, encoder)
+    if given.semantic is not None:
+        encoder = encoder_at(given.semantic, "--semantic", given.tokenizer)
+    examples: tuple[int | None, ...] = (None, 1, 3, 5) if given.full else (None, 3)
+    results = Results("judged", given.full, {"collections": [one.name for one in given.folders]})
+    for folder in given.folders:
+        results.figures[folder.name] = {
+            f"{liked}_liked" if liked else "all_liked": figures_of(compare(folder, liked, encoder))
+            for liked in examples
+        }
+    results.write()
 
 
 if __name__ == "__main__":

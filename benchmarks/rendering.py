@@ -2,24 +2,24 @@
 
 Ten papers of the sample corpus each. Ours compiles MJML once, renders a paper's card once per edition, and encodes the
 parts itself. The peers get our MJML and our values: ``mjml`` and ``mrml`` compile it for each message; yagmail and
-nodemailer compose a message from finished HTML and text, which is less work than ours.
+nodemailer compose a message from finished HTML and text, which is less work than ours. All take turns, and the
+medians count.
 """
 
-import platform
-import shutil
 import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
-from pathlib import Path
 
 import mrml
 from jinja2 import Environment, StrictUndefined
 from mjml import mjml_to_html
 from yagmail.message import prepare_message
 
+from benchmarks.programs import npm_folder
+from benchmarks.results import Results, parser, show
 from newsletter.audience.signed_links import Links, TokenPurpose
 from newsletter.config.settings import Site
 from newsletter.model import Digest, DigestItem, Interest, Paper, Preferences, Subscriber, SubscriberState
@@ -30,20 +30,21 @@ from newsletter.rendering.template_context import PersonalLinks, digest_context
 from newsletter.services.demo import SAMPLE_PAPERS
 from newsletter.sources.jsonl import read_lines
 
-SECONDS = 3.0
+SECONDS, ROUNDS = 1.0, 3
+FULL_SECONDS, FULL_ROUNDS = 3.0, 5
 SITE = Site.model_validate(
     {"name": "Papers", "url": "https://p.example.org", "from": "p@example.org", "postal_address": "1 Test Street"}
 )
 SIGNED = Links("https://p.example.org", "a key of some length")
 NOW = datetime(2025, 11, 28, 9, tzinfo=UTC)
-NODE_FOLDER = Path("var/bench/node")
 NODEMAILER = """
 const Composer = require("nodemailer/lib/mail-composer"), fs = require("fs");
 const html = fs.readFileSync("digest.html", "utf8"), text = fs.readFileSync("digest.txt", "utf8");
 (async () => {
   let made = 0;
-  const start = process.hrtime.bigint(), seconds = () => Number(process.hrtime.bigint() - start) / 1e9;
-  while (seconds() < 3) {
+  const start = process.cpuUsage();
+  const seconds = () => { const used = process.cpuUsage(start); return (used.user + used.system) / 1e6; };
+  while (seconds() < Number(process.argv[2])) {
     const mail = { from: "p@example.org", to: `reader${made}@example.org`, subject: "Papers", html, text };
     await new Composer(mail).compile().build();
     made += 1;
@@ -136,47 +137,46 @@ def ours_html() -> str:
     return templates.html.template.render(digest_context(SITE, templates, subscriber(1), digest(1), links_of(1)))
 
 
-def a_second(make: Callable[[int], bytes]) -> tuple[float, int]:
-    """Return messages per second, and the bytes of one."""
-    size, made = len(make(0)), 0
-    start = time.process_time()
-    while (spent := time.process_time() - start) < SECONDS:
+def a_second(make: Callable[[int], bytes], seconds: float) -> float:
+    """Return messages per second of processor time."""
+    make(0)
+    made, start = 0, time.process_time()
+    while (spent := time.process_time() - start) < seconds:
         made += 1
         make(made)
-    return made / spent, size
+    return made / spent
 
 
-def nodemailers() -> float | None:
-    """Return nodemailer's messages per second, None without Node.js."""
-    if shutil.which("npm") is None:
-        return None
-    NODE_FOLDER.mkdir(parents=True, exist_ok=True)
-    (NODE_FOLDER / "bench.cjs").write_text(NODEMAILER)
-    (NODE_FOLDER / "digest.html").write_text(ours_html())
-    (NODE_FOLDER / "digest.txt").write_text("Text. " * 1000)
-    if not (NODE_FOLDER / "node_modules").exists():
-        subprocess.run(["npm", "install", "--silent", "nodemailer@7"], cwd=NODE_FOLDER, check=True)
-    ran = subprocess.run(["node", "bench.cjs"], cwd=NODE_FOLDER, check=True, capture_output=True, text=True)
-    return float(ran.stdout)
+def nodemailers(seconds: float) -> float:
+    """Return nodemailer's messages per second."""
+    folder = npm_folder("peers")
+    (folder / "rendering.cjs").write_text(NODEMAILER)
+    (folder / "digest.html").write_text(ours_html())
+    (folder / "digest.txt").write_text("Text. " * 1000)
+    command = ["node", "rendering.cjs", str(seconds)]
+    return float(subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:
-    print(f"{platform.machine()}, one core, Python {platform.python_version()}; ten papers a message")
-    rate, size = a_second(ours())
-    print(f"{'ours':34}{rate:>8.0f} a second  {size / 1000:.0f} kB each", flush=True)
-    peers: dict[str, Callable[[], Callable[[int], bytes]]] = {
-        "mjml for each message": lambda: compiled_each_time(lambda source: str(mjml_to_html(source).html)),
-        "mrml for each message": lambda: compiled_each_time(lambda source: str(mrml.to_html(source).content)),
-        "yagmail's own composing": yagmails_own,
+    full = parser(__doc__).parse_args().full
+    seconds, rounds = (FULL_SECONDS, FULL_ROUNDS) if full else (SECONDS, ROUNDS)
+    results = Results("rendering", full, {"papers_per_message": len(PAPERS), "seconds_each": seconds, "rounds": rounds})
+    mine = ours()
+    makers = {
+        "ours": mine,
+        "mjml_for_each_message": compiled_each_time(lambda source: str(mjml_to_html(source).html)),
+        "mrml_for_each_message": compiled_each_time(lambda source: str(mrml.to_html(source).content)),
+        "yagmail_composing": yagmails_own(),
     }
-    for name, peer in peers.items():
-        theirs, _ = a_second(peer())
-        print(f"{name:34}{theirs:>8.0f} a second  ours is {rate / theirs:.1f} times that", flush=True)
-    node = nodemailers()
-    result = (
-        f"{node:>8.0f} a second  ours is {rate / node:.1f} times that" if node else "  skipped: npm is not installed"
-    )
-    print(f"{'nodemailer composing':34}{result}")
+    runs: dict[str, Callable[[], float]] = {name: partial(a_second, make, seconds) for name, make in makers.items()}
+    runs["nodemailer_composing"] = partial(nodemailers, seconds)
+    rates = results.interleave(runs, rounds)
+    results.figures = {
+        "messages_per_second": rates,
+        "ours_times_as_fast_as": show("messages per second, on one core", rates, "ours"),
+        "message_bytes": {"ours": len(mine(0))},
+    }
+    results.write()
 
 
 if __name__ == "__main__":

@@ -1,44 +1,51 @@
-"""An edition for a million: ranked, composed, rendered, logged and sent, by each engine. ``make bench-scale``.
+"""An edition for many readers: ranked, composed, rendered, logged and sent, by each engine. ``make bench-scale``.
 
-A synthetic store of 250,000 papers with 1,500 new ones and many subscribers with three interests each. First without
-the wire (sessions that accept everything); then part of the readers goes to Postfix's smtp-sink. Each engine runs the
-same edition, in processes whose memory is monitored. With ``--postgresql`` the store is in PostgreSQL, the server of
-the tests.
+A synthetic store of papers with 1,500 new ones and many subscribers with three interests each. First without the wire
+(sessions that accept everything); then part of the readers goes to Postfix's smtp-sink. Each engine runs the same
+edition, one after the other, in processes whose memory and processor time are monitored. With ``--full``, a million
+readers and 250,000 papers, which takes hours. With ``--postgresql`` the store is in the PostgreSQL of the tests.
+
+Figures for a million readers are extrapolated from the run: a fixed part, until the first message, and a part that is
+proportional to the number of readers.
 """
 
-import argparse
 import os
-import platform
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import Engine, func, select
 
-from benchmarks import corpus, web
-from benchmarks.delivery import NOW, TOPICS, largest, reader, sink
-from benchmarks.ranking_speed import TODAY, open_at
+from benchmarks import corpus, monitoring
+from benchmarks.delivery import NEW, NOW, SEND, TOPICS, prepare, reader, sink
+from benchmarks.results import Rates, Results, label, parser, rounded, show
 from newsletter.cli import main as run_newsletter
 from newsletter.delivery.sending import account_pool
 from newsletter.delivery.smtp.transport import Outcome, Transport
 from newsletter.model import Interest, Message, Preferences, SendState
 from newsletter.services import edition
 from newsletter.services.edition_worker import EditionWorker, create_edition_worker
-from newsletter.store import copying, open_store, reading, schema, writing
+from newsletter.store import copying, open_store, reading
 from newsletter.store.preferences import to_json
 from tests.helpers.postgresql import PostgreSQL
 
-STORE = 250_000
-READERS, SENT = 1_000_000, 100_000
-ENGINES = ("here", "processes:2", "dask")
+MILLION = 1_000_000
+STORE, READERS, SENT = 5_000, 4_000, 2_000
+FULL_STORE, FULL_READERS, FULL_SENT = 250_000, MILLION, 100_000
+ENGINES = {"ours_one_process": "here", "ours_two_processes": "processes:2", "ours_dask_two_workers": "dask"}
 SESSIONS = 16
+CLOUD = {
+    "machine": "AWS EC2 m7g.large, on demand, us-east-1",
+    "cores": 2,
+    "dollars_per_hour": 0.0816,
+    "price_of": "June 2026",
+}
+"""A machine to calculate the cost with. Its price changes, and its cores are not those of the measurement."""
 CONFIG = """\
 site: {{name: Bench, url: http://localhost:8000, from: bench@newsletter.example, postal_address: nowhere}}
 smtp: {{host: 127.0.0.1, port: {port}, security: none, sessions: {sessions}, messages_per_session: 10000}}
@@ -72,25 +79,6 @@ def send_without_wire() -> None:
     edition.create_edition_worker = create_worker_without_wire  # type: ignore[attr-defined]
     sys.argv = ["newsletter", "--now", NOW, "send"]
     run_newsletter()
-
-
-def prepare(readers: int) -> Path:
-    """Create a newsletter with the given number of subscribers and nothing sent; its papers are created once."""
-    papers = web.prepare(STORE, 100_000)
-    folder = web.FOLDER / f"scale-{readers}"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(papers, folder)
-    (folder / "config.yaml").write_text(CONFIG.format(port=1, sessions=SESSIONS, engine="here", store=SQLITE))
-    web.unsend(folder)
-    with closing(sqlite3.connect(folder / "var" / "newsletter.db")) as store, store:
-        store.execute("DELETE FROM subscribers")  # Without foreign key checks, which would take minutes.
-    context = open_at(folder, TODAY)
-    with writing(context.engine) as connection:
-        for start in range(0, readers, 1_000):
-            rows = [with_three(number) for number in range(start, min(start + 1_000, readers))]
-            connection.execute(insert(schema.subscribers), rows)
-    context.engine.dispose()
-    return folder
 
 
 def with_three(number: int) -> dict[str, object]:
@@ -131,32 +119,6 @@ def environment() -> dict[str, str]:
     return {**os.environ, **without, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
 
 
-def measure(name: str, folder: Path, store: Engine, command: Sequence[str], readers: int) -> float:
-    """Run an edition; print its rate, the time of the first message, and the memory of the largest processes.
-
-    Returns:
-        Messages per second.
-    """
-    start, first, size = time.monotonic(), 0.0, store_bytes(store)
-    peaks: dict[int, float] = {}
-    with subprocess.Popen(
-        [sys.executable, "-m", *command], cwd=folder, env=environment(), stdout=subprocess.DEVNULL
-    ) as sending:
-        while sending.poll() is None:
-            peaks |= dict(largest(psutil.Process()))
-            first = first or (time.monotonic() - start if any_taken(store) else 0.0)
-            time.sleep(0.5)
-    seconds = time.monotonic() - start
-    if sending.returncode:
-        sys.exit(f"the edition ended with {sending.returncode}")
-    del peaks[os.getpid()]
-    shown = ", ".join(f"{peak:.0f}" for peak in sorted(peaks.values(), reverse=True) if peak > 100)
-    times = f"{first:>6.1f} s to the first{seconds:>8.1f} s in total"
-    grown = (store_bytes(store) - size) / readers
-    print(f"{name:20}{readers / seconds:>7.0f} a second{times}{grown:>7.0f} B a message  MB: {shown}", flush=True)
-    return readers / seconds
-
-
 def store_bytes(store: Engine) -> int:
     """Return the size of the store's contents, without free space in SQLite's file."""
     with reading(store) as connection:
@@ -169,36 +131,57 @@ def store_bytes(store: Engine) -> int:
     return int((pages - free) * size)
 
 
-def any_taken(store: Engine) -> bool:
-    """Return whether a message was sent."""
-    with reading(store) as connection:
-        sent = select(schema.sends.c.row).where(schema.sends.c.state == SendState.SENT.value)
-        return connection.execute(sent.limit(1)).first() is not None
-
-
 def compare(
-    readers: int, engines: Sequence[str], what: str, command: Sequence[str], server: PostgreSQL | None = None
-) -> None:
-    """Run an edition with each engine, one after the other, from the same initial state."""
-    print(f"{readers:,} readers, {what}")
-    speed: dict[str, float] = {}
-    for engine in engines:
-        folder = prepare(readers)
-        with ExitStack() as stack:
-            port = stack.enter_context(sink())
-            named = stack.enter_context(cluster(folder, 2)) if engine == "dask" else engine
-            url = f"sqlite:///{folder.resolve()}/var/newsletter.db"
-            if server is not None:
-                url = copied(url, server)
-            configured = CONFIG.format(port=port, sessions=SESSIONS, engine=named, store=url)
-            (folder / "config.yaml").write_text(configured)
-            store = open_store(url)
-            stack.callback(store.dispose)
-            speed[engine] = measure(f"engine {engine}", folder, store, command, readers)
-        shutil.rmtree(folder)
-    for engine in engines:
-        if engine != "here" and "here" in speed:
-            print(f"  {engine} is {speed[engine] / speed['here']:.2f} times as fast as one process")
+    papers: int, readers: int, engines: Sequence[str], command: Sequence[str], server: PostgreSQL | None
+) -> dict[str, Rates]:
+    """Run an edition with each engine, one after the other, from the same initial state; return the figures."""
+    figures: dict[str, Rates] = {}
+    for name in engines:
+        ran, grown = run_engine(ENGINES[name], prepare(papers, readers, with_three), command, server)
+        for figure, value in figures_of(ran, grown, readers).items():
+            figures.setdefault(figure, {})[name] = value
+    return figures
+
+
+def run_engine(
+    engine: str, folder: Path, command: Sequence[str], server: PostgreSQL | None
+) -> tuple[monitoring.Ran, int]:
+    """Run an edition, and delete the newsletter; return what it took, and by how many bytes the store has grown."""
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
+        port = stack.enter_context(sink())
+        named = stack.enter_context(cluster(folder, 2)) if engine == "dask" else engine
+        url = f"sqlite:///{folder.resolve()}/var/newsletter.db"
+        if server is not None:
+            url = copied(url, server)
+        (folder / "config.yaml").write_text(CONFIG.format(port=port, sessions=SESSIONS, engine=named, store=url))
+        store = open_store(url)
+        stack.callback(store.dispose)
+        before = store_bytes(store)
+        ran = monitoring.run(command, folder, store, environment())
+        return ran, store_bytes(store) - before
+
+
+def figures_of(ran: monitoring.Ran, grown: int, readers: int) -> dict[str, float]:
+    """Return the figures of one run by name, with what they come to for a million readers."""
+    first = ran.first_message_seconds or ran.seconds
+    wall = first + (ran.seconds - first) * MILLION / readers
+    cpu_hours = (
+        ran.first_message_cpu_seconds + (ran.cpu_seconds - ran.first_message_cpu_seconds) * MILLION / readers
+    ) / 3600
+    dollars = cpu_hours / float(str(CLOUD["cores"])) * float(str(CLOUD["dollars_per_hour"]))
+    return {
+        "messages_per_second": rounded(readers / ran.seconds),
+        "wall_seconds": rounded(ran.seconds),
+        "first_message_seconds": rounded(first),
+        "cpu_seconds": rounded(ran.cpu_seconds),
+        "peak_mb_of_largest_process": round(ran.peak_mb[0]),
+        "peak_mb_of_all_processes": round(sum(ran.peak_mb)),
+        "store_bytes_per_message": round(grown / readers),
+        "extrapolated_wall_hours_per_million": rounded(wall / 3600, 3),
+        "extrapolated_cpu_hours_per_million": rounded(cpu_hours, 3),
+        "extrapolated_cloud_dollars_per_million": rounded(dollars, 3),
+    }
 
 
 def copied(url: str, server: PostgreSQL) -> str:
@@ -215,20 +198,36 @@ def main() -> None:
     if sys.argv[1:] == ["without-wire"]:
         send_without_wire()
         return
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--readers", type=int, default=READERS)
-    asked.add_argument("--sent", type=int, default=SENT, help="how many of them go to smtp-sink")
-    asked.add_argument("--engines", nargs="+", default=ENGINES, choices=ENGINES)
+    asked = parser(__doc__)
+    asked.add_argument("--papers", type=int, help=f"in the store (default: {STORE:,})")
+    asked.add_argument("--readers", type=int, help=f"of the edition without the wire (default: {READERS:,}; 0: none)")
+    asked.add_argument("--sent", type=int, help=f"readers of the edition to smtp-sink (default: {SENT:,}; 0: none)")
+    asked.add_argument("--engines", nargs="+", default=list(ENGINES), choices=ENGINES)
     asked.add_argument("--postgresql", action="store_true", help="keep the store in PostgreSQL")
     given = asked.parse_args()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {STORE:,} papers")
+    defaults = (FULL_STORE, FULL_READERS, FULL_SENT) if given.full else (STORE, READERS, SENT)
+    named = zip((given.papers, given.readers, given.sent), defaults, strict=True)
+    papers, readers, sent = (default if value is None else value for value, default in named)
+    sizes = {"papers": papers, "new_papers": NEW, "readers": readers, "sent": sent, "papers_per_message": 10}
+    results = Results("scale", given.full, {**sizes, "store": "PostgreSQL" if given.postgresql else "SQLite"})
+    results.figures["cloud"] = CLOUD
     with ExitStack() as stack:
         server = stack.enter_context(PostgreSQL(carefree=False)) if given.postgresql else None
-        if given.readers:
-            without = ["benchmarks.scale", "without-wire"]
-            compare(given.readers, given.engines, "without the wire", without, server)
-        if given.sent:
-            compare(given.sent, given.engines, "to smtp-sink", ["newsletter", "--now", NOW, "send"], server)
+        without = ("benchmarks.scale", "without-wire")
+        for kind, count, command in (("without_wire", readers, without), ("to_smtp_sink", sent, SEND)):
+            if count:
+                figures = compare(papers, count, given.engines, command, server)
+                results.figures[kind] = figures
+                print_figures(kind, count, figures, given.engines[0])
+    results.write()
+
+
+def print_figures(kind: str, readers: int, figures: dict[str, Rates], first: str) -> None:
+    print(f"\n{readers:,} readers, {label(kind)}; for a million, extrapolated")
+    figures[f"{first}_times_as_fast_as"] = show("messages per second", figures["messages_per_second"], first)
+    for name, values in figures.items():
+        if name != "messages_per_second" and not name.endswith("_times_as_fast_as"):
+            print(f"  {label(name):40}" + ", ".join(f"{value:g}" for value in values.values() if value is not None))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,29 @@
-"""Write the command reference from the program itself, so that it cannot go out of date."""
+"""Write the command reference from the program itself, so that it cannot go out of date, and draw the benchmarks."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
+
+from benchmarks.plots import draw_all
 from newsletter.cli import _command
 
 _MARKER = "<!-- commands -->"
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace the marker in ``reference/commands.md`` with a section for each command."""
+    """Replace the marker in ``reference/commands.md`` with a section for each command, and others with plots."""
     if _MARKER not in markdown:
-        return markdown
+        return _with_plots(markdown)
     return markdown.replace(_MARKER, "\n".join(_sections(_command(), "newsletter")))
+
+
+def _with_plots(markdown: str) -> str:
+    try:
+        return draw_all(markdown, Path(__file__).parent / "benchmarks")
+    except ValueError as error:
+        raise PluginError(str(error)) from None
 
 
 def _sections(command: Any, path: str) -> Iterator[str]:
