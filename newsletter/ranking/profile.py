@@ -219,7 +219,10 @@ def _without_disliked(wanted: np.ndarray, against: np.ndarray, papers: np.ndarra
     """
     scores = np.asarray(wanted @ papers.T)
     disliking = np.flatnonzero(against.any(axis=1))
-    scores[disliking] -= np.maximum(against[disliking] @ papers.T, 0)
+    if len(disliking):
+        # Weights are no multiples of 1/2048, so that these sums are exact only in float64.
+        near = against[disliking].astype(np.float64) @ papers.T.astype(np.float64)
+        scores[disliking] -= np.maximum(near, 0).astype(np.float32)
     return scores
 
 

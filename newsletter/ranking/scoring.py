@@ -183,7 +183,7 @@ def content_matches(
     """
     matrix = np.zeros((len(profiles.followed), papers.vectors.shape[0]), dtype=np.float32)
     for rows, places, evidence in _gathered(index, profiles, papers, preferred, least):
-        matrix[rows, places] = match(evidence)
+        matrix.ravel()[rows * matrix.shape[1] + places] = match(evidence)
     return matrix
 
 
@@ -303,8 +303,9 @@ def _near(
     floor = np.where(profiles.said_counts > 0, -np.inf, least).astype(np.float32)
     related &= total > floor[column]
     pairs = np.flatnonzero(related)
-    own = np.repeat(np.arange(len(some)), np.count_nonzero(related, axis=1))
-    places = pairs - own * total.shape[1]
+    width = total.shape[1]
+    own = np.repeat(np.arange(len(some)), np.diff(np.searchsorted(pairs, np.arange(len(some) + 1) * width)))
+    places = pairs - own * width
     near = _Nearness(
         topics.ravel()[pairs], total.ravel()[pairs], meaning.ravel()[pairs] if meaning is not None else None
     )

@@ -42,7 +42,8 @@ def raw_scores_of_sharing(
 def scale(factor: np.ndarray | float, example_counts: np.ndarray) -> np.ndarray:
     """Return the scale of scores for papers of some factor and profiles of some number of examples."""
     power = (_HUBNESS * example_counts / (example_counts + _TRUST)).astype(np.float32)
-    return np.asarray(np.exp(power * np.log(factor)))
+    exponents = np.asarray(power * np.log(factor))
+    return np.exp(exponents, out=exponents)
 
 
 class Spread(NamedTuple):
