@@ -46,6 +46,14 @@ class UserError(NewsletterError):
     exit_code = 2
 
 
+class NotFound(UserError):
+    """What is named does not exist, or not any more."""
+
+
+class Conflict(UserError):
+    """The state of what is to be changed does not allow the change, or it was changed elsewhere meanwhile."""
+
+
 class ReaderError(UserError):
     """A user error that concerns what a reader gave, and has neither paths nor commands: the site may show it."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,8 +70,7 @@ def announce(
         say(f"Test sent to {message.recipient}.")
         return
     moment = _moment(at, local_time) if at is not None else None
-    draft = replace(draft, tag=None if to == "all" else to, send_at=moment, local_time=local_time)
-    draft = announcements.checked(context, draft)
+    draft = announcements.checked(context, announcements.addressed(draft, to, moment, local_time))
     if not yes:
         _confirm(context, draft)
     mailing = announcements.create(context, draft, COMMAND_LINE)

@@ -191,6 +191,7 @@ class LogSettings(Settings):
 
     keep_days: int = Field(default=400, ge=1, le=36_500, description="Sent and failed digests, bounces and complaints.")
     keep_skipped_days: int = Field(default=90, ge=1, le=36_500, description="Entries of skipped digests.")
+    keep_audit_days: int = Field(default=730, ge=1, le=36_500, description="Lines of the audit log.")
     keep_webhooks_days: int = Field(default=7, ge=1, le=36_500, description="Events that endpoints of webhooks got.")
     keep_failed_webhooks_days: int = Field(default=30, ge=1, le=36_500, description="Events that they did not get.")
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from newsletter.audience.next_due import local_moment
 from newsletter.config.fields import plain_address
-from newsletter.errors import NewsletterError, UserError, describe
+from newsletter.errors import Conflict, NewsletterError, NotFound, UserError, describe
 from newsletter.model import Message, Preferences, SendState, Subscriber, SubscriberState
 from newsletter.rendering.announcement import find_subject, mailing_values, render_mailing
 from newsletter.services.context import AppContext
@@ -21,7 +21,7 @@ from newsletter.services.mailing_renderer import (
     new_mailing_message_id,
     render_mailing_message,
 )
-from newsletter.store import audit, mailings, reading, suppressions, tags, writing
+from newsletter.store import audit, mailings, reading, subscribers, suppressions, tags, writing
 from newsletter.store.mailings import Mailing, MailingFormat, MailingKind, MailingPlan, MailingState, Recipient
 from newsletter.support.files import read_text
 from newsletter.support.text import to_single_line
@@ -35,12 +35,19 @@ _BLOCK = 500
 _LOCAL_LEAD = timedelta(hours=26)
 """How long before its time by UTC an announcement by local time is planned. The first zone is 14 hours ahead of UTC."""
 
-_ENDINGS = {".md": MailingFormat.MARKDOWN, ".markdown": MailingFormat.MARKDOWN, ".mjml": MailingFormat.MJML}
+ENDINGS = {".md": MailingFormat.MARKDOWN, ".markdown": MailingFormat.MARKDOWN, ".mjml": MailingFormat.MJML}
 _LONGEST_SOURCE = 500_000
 _READER = Subscriber(
     preferences=Preferences(email="reader@example.org", name="Ada"), state=SubscriberState.ACTIVE, row=0
 )
 """Who previews and tests are rendered for, unless they are for a subscriber. The links of row 0 do nothing."""
+
+
+OnPlanned = Callable[[Connection, Mailing], None]
+
+
+def nothing_else(connection: Connection, mailing: Mailing) -> None:
+    """Do nothing else in a transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +87,17 @@ def draft_from_file(path: Path, subject: str = "") -> MailingDraft:
     return MailingDraft(name=path.name, format=format_of(path.name), source=read_text(path, str(path)), subject=subject)
 
 
+def draft_from_text(source: str, format: MailingFormat, subject: str = "") -> MailingDraft:
+    """Make a draft of a text that is in no file."""
+    ending = next(ending for ending, one in ENDINGS.items() if one is format)
+    return MailingDraft(name=f"source{ending}", format=format, source=source, subject=subject)
+
+
+def addressed(draft: MailingDraft, to: str, send_at: datetime | None, local_time: bool) -> MailingDraft:
+    """Return a draft with who gets it (``all`` or a tag), and when."""
+    return replace(draft, tag=None if to == "all" else to, send_at=send_at, local_time=local_time)
+
+
 def format_of(name: str) -> MailingFormat:
     """Return the format of a file by its name.
 
@@ -87,7 +105,7 @@ def format_of(name: str) -> MailingFormat:
         UserError: it is neither Markdown nor MJML.
     """
     try:
-        return _ENDINGS[Path(name).suffix.lower()]
+        return ENDINGS[Path(name).suffix.lower()]
     except KeyError:
         raise UserError(f"{name}: unknown file type; name it .md or .mjml") from None
 
@@ -99,24 +117,24 @@ def checked(context: AppContext, draft: MailingDraft) -> MailingDraft:
     Raises:
         UserError: it has an error (the message names file and line), no subject, or a tag that nobody has.
     """
-    found = _with_subject(draft)
+    found = with_subject(draft)
     if found.tag is not None:
         with reading(context.engine) as connection:
             known = tags.counts(connection)
         if found.tag not in known:
             named = f"the tags are {', '.join(known)}" if known else "no subscriber has a tag"
-            raise UnknownTag(f"--to: no subscriber has the tag {found.tag!r}; {named}")
+            raise UnknownTag(f"to: no subscriber has the tag {found.tag!r}; {named}")
     return replace(found, subject=_filled_subject(context, found))
 
 
-def _with_subject(draft: MailingDraft) -> MailingDraft:
+def with_subject(draft: MailingDraft) -> MailingDraft:
     if len(draft.source) > _LONGEST_SOURCE:
         raise UserError(f"{draft.name}: longer than {_LONGEST_SOURCE:,} characters; shorten it")
     is_mjml = draft.format is MailingFormat.MJML
     subject = to_single_line(draft.subject) or find_subject(draft.source, is_mjml, draft.name)
     if not subject:
         where = "an <mj-title>" if is_mjml else "a first line like '# Subject'"
-        raise NoSubject(f"{draft.name}: no subject; give it {where}, or pass --subject")
+        raise NoSubject(f"{draft.name}: no subject; give it {where}, or pass a subject")
     return replace(draft, subject=subject)
 
 
@@ -126,7 +144,7 @@ def preview(context: AppContext, draft: MailingDraft, subscriber: Subscriber = _
     Raises:
         UserError: it has an error; the message names file and line.
     """
-    mailing = _mailing(context, _with_subject(draft), "")
+    mailing = new_mailing(context, with_subject(draft), "")
     compiled = compile_for(context, mailing)
     values = mailing_values(
         compiled, context.config.site, subscriber, mailing_links(context, subscriber, mailing.kind), {}
@@ -139,15 +157,47 @@ def send_test(context: AppContext, draft: MailingDraft, address: str, actor: str
 
     Raises:
         UserError: the draft has an error, or the address is none.
+        Conflict: the address is suppressed.
         NewsletterError: it could not be sent.
     """
-    draft = _with_subject(draft)
-    mailing = _mailing(context, replace(draft, subject=TEST + draft.subject), actor)
+    draft = with_subject(draft)
+    with reading(context.engine) as connection:
+        check_not_suppressed(connection, address)
+    mailing = new_mailing(context, replace(draft, subject=TEST + draft.subject), actor)
     reader = test_reader(_READER, address)
     identity = new_mailing_message_id(context, 0, 0)
     message = render_mailing_message(context, mailing, compile_for(context, mailing), reader, identity)
     deliver_test(context, message, actor, "announcement.test", draft.subject)
     return message
+
+
+def check_not_suppressed(connection: Connection, email: str) -> None:
+    if suppressions.find(connection, email) is not None:
+        raise Conflict(f"{email} is suppressed and gets no mail")
+
+
+def reader_like(context: AppContext, row: int | None) -> Subscriber:
+    """Return a reader as :func:`test_reader`, with the name, preferences and address of a subscriber (by row); None: of
+    a made-up one.
+
+    Raises:
+        NotFound: there is no such subscriber.
+    """
+    if row is None:
+        return _READER
+    with reading(context.engine) as connection:
+        subscriber = find_subscriber(connection, row)
+    return test_reader(subscriber, subscriber.email)
+
+
+def find_subscriber(connection: Connection, named: int | str) -> Subscriber:
+    if isinstance(named, str):
+        found, by = subscribers.by_email(connection, named), "address"
+    else:
+        found, by = subscribers.by_rows(connection, [named]).get(named), "id"
+    if found is None:
+        raise NotFound(f"No subscriber has this {by}.")
+    return found
 
 
 def test_reader(subscriber: Subscriber, address: str) -> Subscriber:
@@ -164,16 +214,21 @@ def test_reader(subscriber: Subscriber, address: str) -> Subscriber:
     return replace(subscriber, preferences=preferences, row=0, link_version=0)
 
 
-def create(context: AppContext, draft: MailingDraft, actor: str) -> Mailing:
+def create(context: AppContext, draft: MailingDraft, actor: str, on_created: OnPlanned = nothing_else) -> Mailing:
     """Store an announcement; it is planned and sent when it is due.
+
+    Args:
+        on_created: called in the same transaction; if it raises an error, nothing is stored.
 
     Raises:
         UserError: it has an error; see :func:`checked`.
     """
-    return create_once(context, draft, actor, None)[0]
+    return create_once(context, draft, actor, None, on_created)[0]
 
 
-def create_once(context: AppContext, draft: MailingDraft, actor: str, form: str | None) -> tuple[Mailing, bool]:
+def create_once(
+    context: AppContext, draft: MailingDraft, actor: str, form: str | None, on_created: OnPlanned = nothing_else
+) -> tuple[Mailing, bool]:
     """Store an announcement as :func:`create` does, unless its form has created one.
 
     Args:
@@ -189,9 +244,10 @@ def create_once(context: AppContext, draft: MailingDraft, actor: str, form: str 
     with writing(context.engine) as connection:
         if form is not None and (found := mailings.by_form(connection, form)) is not None:
             return found, False
-        mailing = mailings.add(connection, replace(_mailing(context, draft, actor), form=form))
+        mailing = mailings.add(connection, replace(new_mailing(context, draft, actor), form=form))
         details = {"to": draft.tag or "all", "send_at": mailing.send_at.isoformat(), "local_time": mailing.local_time}
-        _record(context, connection, actor, "create", mailing, **details)
+        record(context, connection, actor, "create", mailing, **details)
+        on_created(connection, mailing)
     return mailing, True
 
 
@@ -210,15 +266,15 @@ def shown_subject(mailing: Mailing) -> str:
 def _filled_subject(context: AppContext, draft: MailingDraft) -> str:
     other = test_reader(replace(_READER, preferences=replace(_READER.preferences, name="")), "other@example.org")
     subjects = {preview(context, draft, reader)[0] for reader in (_READER, other)}
-    return _as_template(subjects.pop()) if len(subjects) == 1 else draft.subject
+    return as_template(subjects.pop()) if len(subjects) == 1 else draft.subject
 
 
-def _as_template(text: str) -> str:
+def as_template(text: str) -> str:
     """Return a template that renders to a text, whatever values brought into it."""
     return text.replace("{", _BRACE)
 
 
-def _mailing(context: AppContext, draft: MailingDraft, actor: str) -> Mailing:
+def new_mailing(context: AppContext, draft: MailingDraft, actor: str) -> Mailing:
     now = context.clock()
     return Mailing(
         kind=MailingKind.ANNOUNCEMENT,
@@ -234,7 +290,7 @@ def _mailing(context: AppContext, draft: MailingDraft, actor: str) -> Mailing:
     )
 
 
-def _record(
+def record(
     context: AppContext, connection: Connection, actor: str, action: str, mailing: Mailing, **details: Any
 ) -> None:
     now = context.clock()
@@ -243,70 +299,76 @@ def _record(
     audit.record(connection, actor, f"{kind}.{action}", mailing.subject, now, mailing.subscriber, **details)
 
 
-def find(connection: Connection, row: int) -> Mailing:
+def find(connection: Connection, row: int, kind: MailingKind | None = None) -> Mailing:
     """Return an announcement or a message.
 
+    Args:
+        kind: only one of this kind, None: of any.
+
     Raises:
-        UserError: there is none with this number.
+        NotFound: there is none with this number.
     """
-    return _found(mailings.by_row(connection, row), row)
+    return _found(mailings.by_row(connection, row), row, kind)
 
 
-def _found(mailing: Mailing | None, row: int) -> Mailing:
-    if mailing is None:
-        raise UserError(f"announcement {row}: there is none; see 'newsletter announcements list'")
+def _found(mailing: Mailing | None, row: int, kind: MailingKind | None) -> Mailing:
+    if mailing is None or kind not in (None, mailing.kind):
+        raise NotFound(f"{kind or MailingKind.ANNOUNCEMENT} {row}: there is none; see 'newsletter announcements list'")
     return mailing
 
 
-def pause(context: AppContext, row: int, actor: str) -> Mailing:
+def pause(context: AppContext, row: int, actor: str, kind: MailingKind | None = None) -> Mailing:
     """Pause an announcement: nothing more of it is planned or sent.
 
     Raises:
-        UserError: there is none, or it is sent or cancelled.
+        NotFound: there is none.
+        Conflict: it is sent or cancelled.
     """
     with writing(context.engine) as connection:
-        mailing = _open(connection, row)
+        mailing = _open(connection, row, kind)
         if mailing.paused_at is None:
             mailings.set_pause(connection, row, context.clock())
-            _record(context, connection, actor, "pause", mailing)
+            record(context, connection, actor, "pause", mailing)
         return find(connection, row)
 
 
-def resume(context: AppContext, row: int, actor: str) -> Mailing:
+def resume(context: AppContext, row: int, actor: str, kind: MailingKind | None = None) -> Mailing:
     """End the pause of an announcement; what became due meanwhile is sent now.
 
     Raises:
-        UserError: there is none, or it is sent or cancelled.
+        NotFound: there is none.
+        Conflict: it is sent or cancelled.
     """
     with writing(context.engine) as connection:
-        mailing = _open(connection, row)
+        mailing = _open(connection, row, kind)
         if mailing.paused_at is not None:
             mailings.set_pause(connection, row, None)
             mailings.renew(connection, row, context.clock())
-            _record(context, connection, actor, "resume", mailing)
+            record(context, connection, actor, "resume", mailing)
         return find(connection, row)
 
 
-def cancel(context: AppContext, row: int, actor: str) -> tuple[int, int]:
+def cancel(context: AppContext, row: int, actor: str, kind: MailingKind | None = None) -> tuple[int, int]:
     """Cancel an announcement with its waiting sends.
 
     Returns:
         How many sends were cancelled, and how many are on the wire and were not.
 
     Raises:
-        UserError: there is none, or it is sent or cancelled.
+        NotFound: there is none.
+        Conflict: it is sent or cancelled.
     """
     with writing(context.engine) as connection:
-        mailing = _open(connection, row)
+        mailing = _open(connection, row, kind)
         cancelled, on_wire = mailings.cancel(connection, row, context.clock())
-        _record(context, connection, actor, "cancel", mailing, cancelled=cancelled)
+        record(context, connection, actor, "cancel", mailing, cancelled=cancelled)
     return cancelled, on_wire
 
 
-def _open(connection: Connection, row: int) -> Mailing:
-    mailing = _found(mailings.by_row(connection, row, lock=True), row)
+def _open(connection: Connection, row: int, kind: MailingKind | None) -> Mailing:
+    mailing = _found(mailings.by_row(connection, row, lock=True), row, kind)
     if mailing.state in (MailingState.SENT, MailingState.CANCELLED):
-        raise UserError(f"announcement {row}: already {mailing.state}; nothing can be changed")
+        raise Conflict(f"{mailing.kind} {row}: already {mailing.state}; nothing can be changed")
     return mailing
 
 
@@ -337,12 +399,12 @@ def _plan_block(context: AppContext, row: int) -> bool:
         if mailing is None or not is_open or mailing.planned_at is not None or mailing.paused_at is not None:
             return False
         chosen, last = mailings.recipients(connection, mailing, _BLOCK)
-        mailings.plan(connection, mailing, [_plan(context, mailing, one, now) for one in chosen])
+        mailings.plan(connection, mailing, [plan_send(context, mailing, one, now) for one in chosen])
         mailings.set_planned(connection, row, last, now)
     return last is not None
 
 
-def _plan(context: AppContext, mailing: Mailing, to: Recipient, now: datetime) -> MailingPlan:
+def plan_send(context: AppContext, mailing: Mailing, to: Recipient, now: datetime) -> MailingPlan:
     at = mailing.send_at
     moment = local_moment(at.date(), at.time(), to.timezone) if mailing.local_time else at
     waits = moment > now
@@ -361,63 +423,3 @@ def settle(context: AppContext) -> list[Mailing]:
 def progress(connection: Connection, mailing: Mailing) -> Mapping[SendState, int]:
     """Return how many sends of a mailing are in each state."""
     return mailings.counts(connection, [mailing.row])[mailing.row]
-
-
-def plan_message(
-    context: AppContext,
-    connection: Connection,
-    *,
-    subscriber: Subscriber,
-    template: str,
-    data: Mapping[str, Any],
-    actor: str,
-) -> Mailing:
-    """Plan a message to one subscriber, from ``messages/TEMPLATE.md`` or ``.mjml`` in the newsletter's templates.
-
-    It is sent even to who wants no announcements, with the next run. It is planned in the caller's transaction.
-
-    Args:
-        data: the values of the template's own variables.
-
-    Raises:
-        UserError: there is no such template, it has an error or lacks a variable, or the subscriber gets no mail.
-    """
-    if subscriber.state is not SubscriberState.ACTIVE:
-        raise UserError(f"{subscriber.email} is {subscriber.state.value} and gets no mail")
-    if suppressions.find(connection, subscriber.email) is not None:
-        raise UserError(f"{subscriber.email} is suppressed and gets no mail")
-    now, draft = context.clock(), _with_subject(_message_draft(context, template))
-    message = replace(
-        _mailing(context, draft, actor),
-        kind=MailingKind.MESSAGE,
-        state=MailingState.SENDING,
-        data=data,
-        subscriber=subscriber.row,
-        planned_at=now,
-    )
-    subject = _check_message(context, message, subscriber)
-    mailing = mailings.add(connection, replace(message, subject=_as_template(subject)))
-    _record(context, connection, actor, "create", mailing, template=template)
-    zone = subscriber.preferences.schedule.timezone
-    recipient = Recipient(subscriber.row, subscriber.email, zone)
-    mailings.plan(connection, mailing, [_plan(context, mailing, recipient, now)])
-    return mailing
-
-
-def _check_message(context: AppContext, message: Mailing, subscriber: Subscriber) -> str:
-    """Render a message, so that an error is found now; return its subject."""
-    compiled, links = compile_for(context, message), mailing_links(context, subscriber, message.kind)
-    values = mailing_values(compiled, context.config.site, subscriber, links, message.data)
-    render_mailing(compiled, values)
-    return str(values["subject"])
-
-
-def _message_draft(context: AppContext, template: str) -> MailingDraft:
-    folder = context.config.folder / context.config.templates / "messages"
-    present = sorted(path.name for path in folder.glob("*") if path.suffix.lower() in _ENDINGS)
-    # Looked up among the files there are, so that a name cannot lead elsewhere.
-    chosen = next((name for name in present if template in (name, Path(name).stem)), None)
-    if chosen is None:
-        known = f"the templates are {', '.join(present)}" if present else f"write {template}.md there"
-        raise UserError(f"template {template!r}: not in {folder}; {known}")
-    return draft_from_file(folder / chosen)

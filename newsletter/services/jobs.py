@@ -25,7 +25,7 @@ from newsletter.services.signup_mail import forget_unconfirmed, send_next
 from newsletter.services.subscriber_files import read_files
 from newsletter.services.thumbnails import forget_thumbnails
 from newsletter.services.webhooks import WebhookSender
-from newsletter.store import operators, provider_notices, reading, statistics, writing
+from newsletter.store import idempotency, operators, provider_notices, reading, statistics, writing
 
 Log = Callable[..., None]
 """Logs an event by name, with keyword arguments, as one line."""
@@ -194,13 +194,14 @@ def deliver_webhooks(context: AppContext, log: Log, should_stop: Callable[[], bo
 
 def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
     """Count today's subscribers and past editions; delete old log entries, thumbnails, unconfirmed sign-ups, ended
-    operator sessions and old notices of mail providers.
+    operator sessions, old notices of mail providers and answers to requests of the API.
     """
     with writing(context.engine) as connection:
         statistics.keep_counts(connection, context.clock().date())
         statistics.forget_editions(connection)
         operators.forget_sessions(connection, context.clock())
         provider_notices.forget(connection, context.clock() - _NOTICES_KEPT)
+        idempotency.forget(connection, context.clock())
     with reading(context.engine) as connection:
         past = statistics.to_be_kept(connection, context.clock().date() - _EDITION_CHANGES)
     for day in past:

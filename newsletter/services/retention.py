@@ -12,7 +12,7 @@ from newsletter.delivery.sending import claims
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Send, Subscriber
 from newsletter.services.context import AppContext
-from newsletter.store import mailings, reading, secure_delete, suppressions, webhook_deliveries, writing
+from newsletter.store import audit, mailings, reading, secure_delete, suppressions, webhook_deliveries, writing
 from newsletter.store import retention as store
 from newsletter.store.suppressions import Reason
 from newsletter.support.files import MAX_BYTES
@@ -25,7 +25,7 @@ def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[
 
     Returns:
         The number of log lines of skipped sends, log lines of settled sends, bounces, announcements and messages
-        without log lines, and, if there were any, deliveries of webhooks deleted.
+        without log lines, and, if there were any, lines of the audit log and deliveries of webhooks deleted.
     """
     now = context.clock()
     old = now - timedelta(days=context.config.keep_days)
@@ -40,8 +40,13 @@ def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[
     }
     if any(forgotten.values()):
         purge_contents(context, should_stop)
-    webhooks = _purge_webhooks(context, should_stop)
-    return {**forgotten, "webhooks": webhooks} if webhooks else forgotten
+    others = {"audit": _purge_audit_log(context, should_stop), "webhooks": _purge_webhooks(context, should_stop)}
+    return {**forgotten, **{name: number for name, number in others.items() if number}}
+
+
+def _purge_audit_log(context: AppContext, should_stop: Callable[[], bool]) -> int:
+    old = context.clock() - timedelta(days=context.config.log.keep_audit_days)
+    return _in_blocks(context, should_stop, lambda connection: audit.forget(connection, old, _BLOCK))
 
 
 def _purge_webhooks(context: AppContext, should_stop: Callable[[], bool]) -> int:

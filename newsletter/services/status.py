@@ -116,7 +116,7 @@ def read_status(context: AppContext) -> Status:
             came_back=statistics.bounces_by_day(connection, now - _RECENT),
             sources=source_statuses(context, connection),
             queue=queue_status(context, connection),
-            unsure=sends.unsure(connection)[:_REASONS],
+            unsure=sends.unsure(connection, _REASONS),
             failed=send_log.failed_since(connection, (now - _FAILED_SHOWN).date(), _REASONS),
             workers=worker_stats.seen_since(connection, now - _AT_WORK),
         )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.data_export import export_data
-from newsletter.errors import UserError
+from newsletter.errors import Conflict, NotFound, UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.services.context import AppContext
 from newsletter.services.retention import erase_subscriber, find_subscriber
@@ -20,12 +20,8 @@ Change = Callable[[Connection, Subscriber, datetime], dict[str, Any] | None]
 """Changes a subscriber, and returns the details for the audit log; None if there was nothing to change."""
 
 
-class NoSubscriber(UserError):
+class NoSubscriber(NotFound):
     """There is no such subscriber, or not any more."""
-
-
-class Conflict(UserError):
-    """The subscriber's state does not allow the change, or it was changed elsewhere meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +57,23 @@ def _profile(connection: Connection, row: int) -> Profile:
 def _find(connection: Connection, row: int) -> Subscriber:
     found = subscribers.by_rows(connection, [row]).get(row)
     if found is None:
-        raise NoSubscriber(f"no subscriber has the id {row}")
+        raise NoSubscriber("No subscriber has this id.")
     return found
 
 
 def create(
-    context: AppContext, preferences: Preferences, consent: str, actor: str, named: Iterable[str] = ()
+    context: AppContext,
+    preferences: Preferences,
+    consent: str,
+    actor: str,
+    named: Iterable[str] = (),
+    on_created: Callable[[Connection, Profile], None] = lambda connection, created: None,
 ) -> Profile:
     """Add an active subscriber.
 
     Args:
         consent: where that person agreed to get mail, in words. ``named``: tags.
+        on_created: called in the same transaction; if it raises an error, nobody is added.
 
     Raises:
         Conflict: the address is a subscriber already, or is suppressed.
@@ -84,7 +86,9 @@ def create(
         added = subscriptions.subscribe(connection, preferences, consent, now, folder=None)
         tags.add(connection, added.row, named)
         audit.record(connection, actor, "subscriber.create", added.email, now, added.row, consent=consent)
-        return _profile(connection, added.row)
+        created = _profile(connection, added.row)
+        on_created(connection, created)
+    return created
 
 
 def change(context: AppContext, row: int, wanted: Preferences, mark: str, actor: str) -> Profile:
@@ -140,9 +144,12 @@ def pause(context: AppContext, row: int, until: datetime | None, actor: str) -> 
 
     Raises:
         Conflict: the subscriber is not active.
+        UserError: the time is over.
     """
 
     def apply(connection: Connection, one: Subscriber, now: datetime) -> dict[str, Any]:
+        if until is not None and until <= now:
+            raise UserError(f"until: {until:%Y-%m-%d %H:%M} UTC is over; choose a time to come")
         _check_state(one, SubscriberState.ACTIVE)
         subscriber_states.set_state(connection, one, SubscriberState.PAUSED, now)
         if until is not None:

@@ -6,7 +6,20 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from newsletter.model import SendState, SubscriberState
 from newsletter.store.database import advisory_lock, upsert
@@ -200,9 +213,19 @@ def recipients(connection: Connection, mailing: Mailing, limit: int) -> tuple[li
 
 def number_of_recipients(connection: Connection, tag: str | None) -> int:
     """Count the subscribers who would get an announcement now, all or those with a tag."""
-    # Their preferences are not read as a whole, which takes long for many.
-    stored = connection.execute(_audience(tag).with_only_columns(subscribers.c.preferences)).scalars()
-    return sum(1 for one in stored if not isinstance(one, Mapping) or one.get("announcements", True))
+    # Counted by the database: to read the preferences of 100,000 subscribers takes seconds.
+    audience = _audience(tag).with_only_columns(func.count()).where(_is_willing(connection))
+    return int(connection.execute(audience).scalar_one())
+
+
+def _is_willing(connection: Connection) -> ColumnElement[bool]:
+    """Return the condition of :func:`_willing`; damaged preferences do not decline."""
+    wanted = subscribers.c.preferences["announcements"]
+    if connection.dialect.name == "sqlite":
+        # One damaged row would fail the whole query; PostgreSQL accepts only valid JSON.
+        wanted = case((func.json_valid(subscribers.c.preferences) == 1, wanted.as_integer()), else_=null())
+        return func.coalesce(wanted, 1) != 0
+    return func.coalesce(wanted.as_string(), "true") != "false"
 
 
 def _audience(tag: str | None) -> Any:

@@ -73,7 +73,9 @@ def stored_preferences(email: str, data: object) -> tuple[Preferences, str | Non
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"the stored preferences are damaged ({type(error).__name__}: {error})"
     name = data.get("name")
-    known = Preferences(email=email, schedule=stored_schedule(data.get("schedule")))
+    # Whoever declined announcements gets none, whatever else is damaged.
+    wants_them = bool(data.get("announcements", True))
+    known = Preferences(email=email, schedule=stored_schedule(data.get("schedule")), announcements=wants_them)
     return (replace(known, name=name) if isinstance(name, str) else known), what
 
 

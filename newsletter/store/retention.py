@@ -14,6 +14,7 @@ from newsletter.store.schema import (
     audit_log,
     bounces,
     feedback,
+    idempotency_keys,
     libraries,
     library_items,
     mailings,
@@ -137,7 +138,7 @@ def forget_person(connection: Connection, subscriber: int, now: datetime) -> Non
         connection.execute(delete(table).where(table.c.send.in_(own)))
     held = select(libraries.c.row).where(libraries.c.subscriber == subscriber)
     connection.execute(delete(library_items).where(library_items.c.library.in_(held)))
-    for table in (bounces, feedback, saved_papers, libraries, sends, ranked_with, subscriber_tags):
+    for table in (bounces, feedback, saved_papers, libraries, sends, ranked_with, subscriber_tags, idempotency_keys):
         connection.execute(delete(table).where(table.c.subscriber == subscriber))
     own_key = select(subscribers.c.email_key).where(subscribers.c.row == subscriber).scalar_subquery()
     connection.execute(

@@ -284,8 +284,16 @@ sends = Table(
     Index(None, "subscriber", "state"),
     # So that editions are counted by state without a look at their rows.
     Index(None, "edition", "state", "mailing"),
-    Index(None, "mailing", "state"),
 )
+
+Index(
+    "ix_sends_mailing_state",
+    sends.c.mailing,
+    sends.c.state,
+    sqlite_where=sends.c.mailing.is_not(None),
+    postgresql_where=sends.c.mailing.is_not(None),
+)
+"""Without digests: by it, SQLite would read all of them where an index of days or subscribers is the right one."""
 
 Index(
     "uq_sends_digest",
@@ -626,8 +634,13 @@ idempotency_keys = Table(
     # Of the token that presented it, and the key itself, by a digest of both.
     Column("digest", String, primary_key=True),
     Column("request_digest", String, nullable=False),
-    Column("status", Integer, nullable=False),
-    Column("response", JSON, nullable=False),
+    # A random text of the attempt that answers or answered it.
+    Column("attempt", String, nullable=False),
+    # The answer; null while the request is in progress.
+    Column("status", Integer),
+    Column("response", JSON, nullable=False, server_default="null"),
+    # Whom the answer is about, so that it goes with that person's data.
+    Column("subscriber", Integer, index=True),
     Column("created_at", UtcDateTime, nullable=False, index=True),
 )
 """The answers to requests of the API that may be repeated."""

@@ -18,6 +18,9 @@ from newsletter.store.sends import IS_DIGEST, IS_TAKEN_UP, SEND_COLUMNS, send_of
 
 _BLOCK = 500
 
+_FREQUENT = frozenset({SendState.SENT, SendState.SKIPPED})
+"""The states that most sends of the log are in."""
+
 
 def ranked_with(connection: Connection, subscriber: int, edition: date) -> tuple[Send, RankingInputs] | None:
     """Return a subscriber's send of an edition with what it was ranked with; None if the log does not have it."""
@@ -253,21 +256,34 @@ def span(connection: Connection, wanted: LogFilter) -> tuple[int, int]:
 
     The log is then read by row, each row once, whatever is asked of it.
     """
-    # Separate queries, each at one end of the index; for both at once SQLite would scan all rows.
-    ends = [select(func.min(sends.c.row)), select(func.max(sends.c.row))]
-    if wanted.subscriber is not None:
-        ends = [end.where(sends.c.subscriber == wanted.subscriber) for end in ends]
-    elif wanted.mailing is not None:
-        ends = [end.where(sends.c.mailing == wanted.mailing) for end in ends]
-    elif wanted.since is not None or wanted.until is not None:
-        days = sends.c.edition.between(wanted.since or date.min, wanted.until or date.max)
-        ends = [end.where(days) for end in ends]
-    first, last = (connection.execute(end).scalar() for end in ends)
+    narrowed = _narrowed(wanted)
+    if narrowed:
+        # By the index of what is asked for; for the ends of rows alone, PostgreSQL may read all rows up to the first.
+        row = _unindexed(sends.c.row)
+        first, last = connection.execute(select(func.min(row), func.max(row)).where(*narrowed)).one()
+    else:
+        # Separate queries, each at one end of the index; for both at once SQLite would scan all rows.
+        first, last = (connection.execute(select(end(sends.c.row))).scalar() for end in (func.min, func.max))
     if wanted.paper is not None and wanted.subscriber is None:
-        of_paper = select(func.min(send_papers.c.send), func.max(send_papers.c.send))
+        send = _unindexed(send_papers.c.send)
+        of_paper = select(func.min(send), func.max(send))
         one = connection.execute(of_paper.where(send_papers.c.paper == wanted.paper)).one()
         first, last = max(first or 0, one[0] or 0), min(last or 0, one[1] or 0)
     return first or 0, last or 0
+
+
+def _narrowed(wanted: LogFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions of a filter that an index has few rows for."""
+    found: list[ColumnElement[bool]] = []
+    if wanted.subscriber is not None:
+        found.append(sends.c.subscriber == wanted.subscriber)
+    elif wanted.mailing is not None:
+        found.append(sends.c.mailing == wanted.mailing)
+    elif wanted.since is not None or wanted.until is not None:
+        found.append(sends.c.edition.between(wanted.since or date.min, wanted.until or date.max))
+    if wanted.states and _FREQUENT.isdisjoint(wanted.states):
+        found.append(sends.c.state.in_([state.value for state in wanted.states]))
+    return found
 
 
 def page(connection: Connection, wanted: LogFilter, first: int, last: int, limit: int) -> list[LogLine]:
@@ -327,5 +343,6 @@ def log(connection: Connection, wanted: LogFilter | None = None) -> Iterator[Log
 
 def editions_made(connection: Connection, days: Iterable[date]) -> set[date]:
     """Return the days, among some, for which the log has a digest of anybody."""
-    one = select(sends.c.row).where(IS_DIGEST).limit(1)
+    # In the order of an index, so that PostgreSQL uses it instead of reading the table up to the first one.
+    one = select(sends.c.row).where(IS_DIGEST).order_by(sends.c.edition, sends.c.subscriber).limit(1)
     return {day for day in days if connection.execute(one.where(sends.c.edition == day)).first()}

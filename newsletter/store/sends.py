@@ -350,9 +350,11 @@ def mark_unsure(connection: Connection, row: int, owner: str, reason: str, now: 
     return bool(done.rowcount)
 
 
-def unsure(connection: Connection) -> list[Send]:
-    """Return the sends of unknown outcome, oldest first."""
-    query = select(*SEND_COLUMNS).where(sends.c.state == SendState.UNSURE.value).order_by(sends.c.row)
+def unsure(connection: Connection, limit: int | None = None) -> list[Send]:
+    """Return the sends of unknown outcome, oldest first: all, or the first ``limit``."""
+    # Not in the order of the table, all of which would be read to find a few.
+    in_order = func.coalesce(sends.c.row, 0)
+    query = select(*SEND_COLUMNS).where(sends.c.state == SendState.UNSURE.value).order_by(in_order).limit(limit)
     return [send_of(row) for row in connection.execute(query).mappings()]
 
 

@@ -203,6 +203,12 @@ def consent(connection: Connection, row: int) -> str:
     return str(connection.execute(select(subscribers.c.consent).where(subscribers.c.row == row)).scalar_one())
 
 
+def consents(connection: Connection, rows: Collection[int]) -> dict[int, str]:
+    """Return the same of several subscribers, by row."""
+    query = select(subscribers.c.row, subscribers.c.consent).where(subscribers.c.row.in_(rows))
+    return {one.row: str(one.consent) for one in connection.execute(query)}
+
+
 def set_next_due(connection: Connection, due: Mapping[int, datetime | None]) -> None:
     """Set when each subscriber (by row) is due next (UTC)."""
     if due:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -21,8 +21,11 @@ from newsletter.errors import NewsletterError
 from newsletter.rendering.palette import style_sheet
 from newsletter.services.context import AppContext
 from newsletter.services.reload import Reloader
+from newsletter.support.text import escape_for_terminal
 from newsletter.web import metrics
-from newsletter.web.api import admin_api, provider_webhooks, public
+from newsletter.web.api import admin_api, openapi, provider_webhooks, public
+from newsletter.web.api import announcements as announcements_api
+from newsletter.web.api import messages as messages_api
 from newsletter.web.api import subscribers as subscribers_api
 from newsletter.web.auth import HOME
 from newsletter.web.context import WebContext, as_json, make_context, static
@@ -46,6 +49,7 @@ from newsletter.web.pages import (
     signup,
     unsubscribe,
 )
+from newsletter.web.rate_limit import with_rate_headers
 
 _STYLE = "site.css"
 _STATIC = {
@@ -100,12 +104,15 @@ def make_app(
         openapi_url="/api/openapi.json",
         # Each page has one path; a redirect from another would repeat a host name sent by a stranger.
         redirect_slashes=False,
+        generate_unique_id_function=openapi.operation_id,
     )
+    openapi.document_routes(app)
     app.state.url = site.url
     app.state.close = site.mailer.close
     # The last middleware added runs first.
     app.add_middleware(PageCache, seconds=context.config.web.keep_seconds)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=context.config.accepted_hosts)
+    app.add_middleware(with_rate_headers)
     app.add_middleware(guard, partial(_error_response, site))
     app.add_middleware(requests.counted)
 
@@ -138,6 +145,8 @@ def make_app(
 
     app.include_router(admin_api.routes(site))
     app.include_router(subscribers_api.routes(site))
+    app.include_router(announcements_api.routes(site))
+    app.include_router(messages_api.routes(site))
     app.include_router(provider_webhooks.routes(site))
     app.include_router(papers.routes(site))
     app.include_router(libraries.routes(site))
@@ -161,11 +170,26 @@ def _error_response(
     site: WebContext, request: Request, status: int, words: str = "", offers_link: bool = False
 ) -> Response:
     """Create an error response: JSON for the API and webhooks, otherwise a page."""
-    words = words or _WORDS.get(status, "That did not work.")
+    words = escape_for_terminal(words or _WORDS.get(status, "That did not work."))
     if request.url.path.startswith(("/api/", "/webhooks/")):
         return as_json({"error": words}, status)
     title = "This link does not work" if offers_link else HTTPStatus(status).phrase.capitalize()
     return site.page(request, "error", status, title=title, words=words, offers_link=offers_link)
+
+
+def _place(error: ErrorDetails, body: Any) -> str:
+    """Return where in a request an error is, with entries of lists counted from 1."""
+    place, *path = error["loc"]
+    if place != "body":
+        return ".".join(map(str, path))
+    parts: list[str] = []
+    for part in path:
+        if (isinstance(body, dict) and part in body) or (isinstance(body, list) and isinstance(part, int)):
+            body = body[part]  # type: ignore[index]
+        elif error["type"] != "missing":
+            continue  # What the framework calls an alternative, such as "constrained-str".
+        parts.append(str(part + 1) if isinstance(part, int) else part)
+    return ".".join(parts)
 
 
 def _add_error_handlers(app: FastAPI, site: WebContext) -> None:
@@ -183,9 +207,17 @@ def _add_error_handlers(app: FastAPI, site: WebContext) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
-        return _error_response(site, request, 422, f"{where}: {describe(cast(ErrorDetails, first))}" if where else "")
+        first = cast(ErrorDetails, error.errors()[0])
+        place, *path = first["loc"]
+        if first["type"] == "json_invalid":
+            return _error_response(site, request, 400, "The body is not valid JSON.")
+        if not path:
+            words = describe(first) if first["type"] == "value_error" else "The body must be a JSON object."
+            return _error_response(site, request, 422, words)
+        where, words = _place(first, error.body), describe(first)
+        # What programs write in a header is no content that could be corrected (RFC 9110, section 15.5.21).
+        status = 400 if place == "header" else 422
+        return _error_response(site, request, status, f"{where}: {words}")
 
     @app.exception_handler(NewsletterError)
     def failed(request: Request, error: NewsletterError) -> Response:

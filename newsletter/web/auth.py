@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import Request, Response, Security
@@ -20,6 +20,7 @@ from newsletter.store.operators import Operator, name_key
 from newsletter.store.tokens import Token
 from newsletter.support.clock import Clock
 from newsletter.web.context import PRIVATE, WebContext
+from newsletter.web.rate_limit import show_rate
 
 __all__ = [
     "HOME",
@@ -31,6 +32,7 @@ __all__ = [
     "Scope",
     "Token",
     "begin_session",
+    "check_scope",
     "cookie_of",
     "editor",
     "end_session",
@@ -53,7 +55,14 @@ _LONGEST_PAGE = 2_000
 _OF_URLS = "/?&=%+,:;@!$'()*~-._"
 _REFUSED = "This requires a valid token, as 'Authorization: Bearer TOKEN'; create one with 'newsletter token create'."
 _NEEDED = {Role.EDITOR: "the role editor or owner", Role.OWNER: "the role owner"}
-_bearer = HTTPBearer(auto_error=False, description="A token created with `newsletter token create NAME --scope SCOPE`.")
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="token",
+    description=(
+        "A token created with `newsletter token create NAME --scope SCOPE`, sent as `Authorization: Bearer TOKEN`. "
+        f"Each operation names the scope that it needs: {', '.join(f'`{scope}`' for scope in Scope)}."
+    ),
+)
 
 
 class _Flags(TypedDict):
@@ -115,16 +124,19 @@ def page_after_login(asked: str) -> str:
     return quote(asked, safe=_OF_URLS) if is_own and len(asked) <= _LONGEST_PAGE else HOME
 
 
-def limited(site: WebContext, scope: Scope) -> Callable[[Response, HTTPAuthorizationCredentials | None], Token]:
-    """Return a dependency as :func:`scoped`, which counts the request. Response headers say how many are left."""
+def limited(site: WebContext, scope: Scope) -> Any:
+    """Return a dependency as :func:`scoped`, which counts the request. Response headers say how many are left.
+
+    The OpenAPI document names the scope.
+    """
     check = scoped(site, scope)
 
-    def check_and_count(response: Response, shown: PresentedToken) -> Token:
+    def check_and_count(request: Request, shown: PresentedToken) -> Token:
         token = check(shown)
-        response.headers.update(site.limiter.take(token.row, site.context.config.web.api_per_minute).headers)
+        show_rate(request, site.limiter.take(token.row, site.context.config.web.api_per_minute))
         return token
 
-    return check_and_count
+    return Security(check_and_count, scopes=[scope.value])
 
 
 def scoped(site: WebContext, scope: Scope) -> Callable[[HTTPAuthorizationCredentials | None], Token]:
@@ -138,14 +150,23 @@ def scoped(site: WebContext, scope: Scope) -> Callable[[HTTPAuthorizationCredent
         if token is None:
             # The same response for a missing, a wrong and an expired one.
             raise HTTPException(401, _REFUSED, {"WWW-Authenticate": "Bearer"})
-        if scope not in token.scopes:
-            # RFC 6750, section 3.1.
-            said = f'Bearer error="insufficient_scope", scope="{scope}"'
-            words = f"This requires a token with the scope {scope}; create one with 'newsletter token create'."
-            raise HTTPException(403, words, {"WWW-Authenticate": said})
+        check_scope(token, scope)
         return token
 
     return check
+
+
+def check_scope(token: Token, scope: Scope) -> None:
+    """Check that a token has a scope.
+
+    Raises:
+        HTTPException: 403.
+    """
+    if scope not in token.scopes:
+        # RFC 6750, section 3.1.
+        said = f'Bearer error="insufficient_scope", scope="{scope}"'
+        words = f"This requires a token with the scope {scope}; create one with 'newsletter token create'."
+        raise HTTPException(403, words, {"WWW-Authenticate": said})
 
 
 def _authenticate(context: AppContext, shown: str) -> Token | None:

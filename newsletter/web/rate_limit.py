@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SECONDS = 60.0
 
@@ -63,3 +66,23 @@ class RateLimiter:
         if window.left < 0:
             raise HTTPException(429, headers={**status.headers, "Retry-After": str(status.reset)})
         return status
+
+
+def show_rate(request: Request, status: RateStatus) -> None:
+    """Have the response to a request say what is left, whether the request succeeds or not."""
+    request.state.rate = status
+
+
+def with_rate_headers(app: ASGIApp) -> ASGIApp:
+    """Wrap an application in middleware that adds the headers of :func:`show_rate` to responses."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            status = scope.get("state", {}).get("rate")
+            if message["type"] == "http.response.start" and status is not None:
+                MutableHeaders(scope=message).update(status.headers)
+            await send(message)
+
+        await app(scope, receive, tell)
+
+    return wrapped

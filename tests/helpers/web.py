@@ -15,7 +15,7 @@ from sqlalchemy import select
 from newsletter.audience.signed_links import Links
 from newsletter.config.secrets import signing_key
 from newsletter.config.web import Web
-from newsletter.model import Role
+from newsletter.model import Role, Scope
 from newsletter.services import accounts
 from newsletter.services.context import open_context
 from newsletter.store import feedback, open_store, operators, reading, sign_ups, subscribers, writing
@@ -71,6 +71,16 @@ def session_of(
         cookie = operators.begin_session(connection, found.row, now, now + timedelta(hours=12))
     engine.dispose()
     return {"operator": cookie}
+
+
+def token_of(
+    newsletter: Newsletter, *scopes: Scope, name: str = "crm", expires_at: datetime | None = None
+) -> dict[str, str]:
+    """Create a token, and return the header of requests with it."""
+    context = open_context(newsletter.config, frozen_clock(parse_moment(NOW)))
+    token = accounts.create_token(context, COMMAND_LINE, name, scopes, expires_at)
+    context.engine.dispose()
+    return {"Authorization": f"Bearer {token}"}
 
 
 def links_of(newsletter: Newsletter) -> Links:

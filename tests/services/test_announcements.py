@@ -11,7 +11,7 @@ import pytest
 from newsletter.audience import subscriptions
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.errors import UserError
-from newsletter.services import announcements
+from newsletter.services import single_messages
 from newsletter.services.context import open_context
 from newsletter.store import writing
 from newsletter.support.clock import frozen_clock, parse_moment
@@ -125,7 +125,7 @@ def test_who_turns_announcements_off_gets_none_that_waits(newsletter: Newsletter
 @pytest.mark.parametrize(
     ("name", "text", "error"),
     [
-        ("a.md", "no heading", "a.md: no subject; give it a first line like '# Subject', or pass --subject"),
+        ("a.md", "no heading", "a.md: no subject; give it a first line like '# Subject', or pass a subject"),
         ("a.md", "# Hi\n\n{{ unknown }}", "a.md:3: 'unknown' is undefined; correct the template"),
         ("a.md", "# Hi\n\ntext\n{% if %}", "a.md:4: Expected an expression, got 'end of statement block'; correct it"),
         ("a.md", "# Hi\n\n[x](javascript:alert)", "a.md:3: 'javascript:alert' does not work in an email; use https"),
@@ -180,7 +180,7 @@ def test_a_test_goes_to_any_address_and_is_not_logged(newsletter: Newsletter, ma
 
 def test_tags_select_who_gets_it(newsletter: Newsletter, mail: Mailbox) -> None:
     error = newsletter.run("announce", _write(newsletter), "--to", "beta", "--yes", code=2).err
-    assert "--to: no subscriber has the tag 'beta'; no subscriber has a tag" in error
+    assert "to: no subscriber has the tag 'beta'; no subscriber has a tag" in error
 
 
 def _stop_link(message: EmailMessage) -> str:
@@ -260,7 +260,7 @@ def test_a_message_of_a_program_is_sent_to_one(newsletter: Newsletter, mail: Mai
     def plan(template: str = "receipt", **data: object) -> None:
         with writing(context.engine) as connection:
             to = subscriptions.get_subscriber(connection, reader)
-            announcements.plan_message(context, connection, subscriber=to, template=template, data=data, actor="test")
+            single_messages.plan_message(context, connection, subscriber=to, template=template, data=data, actor="test")
 
     for wrong, why in (
         ({"number": 1}, "'link' is undefined"),

@@ -1,21 +1,21 @@
 """The JSON API for operators, with a token: subscribers, editions, the log and statistics."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from newsletter.model import SendState, SubscriberState
-from newsletter.services import status
+from newsletter.services import status, subscriber_admin
 from newsletter.store import papers, reading, send_log, statistics, subscribers, tags
 from newsletter.store.send_log import LogFilter
-from newsletter.web.api.public import ERRORS, Day, Id, Limit, Parameters
+from newsletter.web.api.problems import READ_ERRORS, as_responses
+from newsletter.web.api.public import Day, Id, Limit, Parameters
 from newsletter.web.api.schemas import (
     EditionPage,
     EditionResponse,
-    ErrorResponse,
     SendPage,
     Stats,
     SubscriberPage,
@@ -29,12 +29,6 @@ from newsletter.web.auth import Scope, limited
 from newsletter.web.context import WebContext
 
 _HIGHEST = 2**31 - 1
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    **ERRORS,
-    401: {"model": ErrorResponse, "description": "The token is missing, invalid or expired."},
-    403: {"model": ErrorResponse, "description": "The token lacks the scope."},
-}
-
 Row = Annotated[int, Field(ge=0, le=_HIGHEST)]
 
 
@@ -71,7 +65,7 @@ def routes(site: WebContext) -> APIRouter:
     """Create the router of the operator API."""
     context = site.context
     router = APIRouter(
-        prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(limited(site, Scope.READ))]
+        prefix="/api", tags=["operators"], responses=READ_ERRORS, dependencies=[limited(site, Scope.READ)]
     )
 
     @router.get("/subscribers")
@@ -85,21 +79,20 @@ def routes(site: WebContext) -> APIRouter:
             else:
                 found = subscribers.page(connection, asked.after, asked.limit + 1, asked.state)
             shown = found[: asked.limit]
-            labels = tags.of_subscribers(connection, [one.row for one in shown])
+            rows = [one.row for one in shown]
+            labels, agreed = tags.of_subscribers(connection, rows), subscribers.consents(connection, rows)
         following = shown[-1].row if len(found) > len(shown) else None
         return SubscriberPage(
-            subscribers=[subscriber_response(one, labels.get(one.row, [])) for one in shown], next=following
+            subscribers=[subscriber_response(one, labels.get(one.row, []), agreed[one.row]) for one in shown],
+            next=following,
         )
 
     @router.get("/subscribers/{id}")
     def show_subscriber(id: Annotated[int, Path(ge=0, le=_HIGHEST)]) -> SubscriberResponse:
         """Return a subscriber."""
-        with reading(context.engine) as connection:
-            found = subscribers.by_rows(connection, [id]).get(id)
-            labels = tags.of_subscribers(connection, [id])
-        if found is None:
-            raise HTTPException(404, "No subscriber has this id.")
-        return subscriber_response(found, labels.get(id, []))
+        with as_responses():
+            found = subscriber_admin.profile(context, id)
+        return subscriber_response(found.subscriber, found.tags, found.consent)
 
     @router.get("/editions")
     def list_editions(asked: Annotated[EditionQuery, Query()]) -> EditionPage:

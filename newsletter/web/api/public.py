@@ -1,7 +1,7 @@
 """The public JSON API: papers by day, single and similar papers, search, trending, and signing up."""
 
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -16,8 +16,8 @@ from newsletter.services import signup_mail
 from newsletter.services.search import SearchResult, search, similar
 from newsletter.store import papers, reading
 from newsletter.store.papers import PaperFilter
+from newsletter.web.api.problems import PUBLIC_ERRORS, errors
 from newsletter.web.api.schemas import (
-    ErrorResponse,
     Matches,
     PaperPage,
     PaperResponse,
@@ -31,13 +31,6 @@ from newsletter.web.pages.paper_queries import trending_hits
 
 LONGEST_PAGE = 100
 _LONGEST_WORDS = 500
-
-ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorResponse, "description": "The request is malformed."},
-    404: {"model": ErrorResponse, "description": "Not found."},
-    422: {"model": ErrorResponse, "description": "A parameter is invalid or unknown."},
-    503: {"model": ErrorResponse, "description": "The service is temporarily unavailable."},
-}
 
 
 def _plain(value: object) -> object:
@@ -109,17 +102,13 @@ class SignUp(BaseModel):
     layout: Layout | None = Field(None, description="Of the digests; null for the newsletter's own.")
 
 
-_SIGN_UP: dict[int | str, dict[str, Any]] = {
-    403: {"model": ErrorResponse, "description": "Sent by a page of another site."},
-    413: {"model": ErrorResponse, "description": "The request is too large."},
-    429: {"model": ErrorResponse, "description": "Too many requests."},
-}
+_SIGN_UP = errors(403, 413, 429)
 
 
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the public API."""
     context = site.context
-    router = APIRouter(prefix="/api", tags=["papers"], responses=ERRORS)
+    router = APIRouter(prefix="/api", tags=["papers"], responses=PUBLIC_ERRORS)
 
     @router.get("/papers")
     def list_papers(asked: Annotated[ListQuery, Query()]) -> PaperPage:

@@ -182,14 +182,15 @@ class SubscriberResponse(BaseModel):
     updates: list[EventKind] = Field(description="Which events of papers that they were sent or saved are told.")
     announcements: bool = Field(description="Whether they get announcements, besides digests.")
     tags: list[str]
+    consent: str = Field(description="Where and when they agreed to get mail, in words.")
     file: str | None = Field(description="The file in the subscribers' folder.")
     next_due: Moment | None
     last_digest: Moment | None
     created_at: Moment | None
 
 
-def subscriber_response(subscriber: Subscriber, tags: Sequence[str]) -> SubscriberResponse:
-    """Convert a stored subscriber, who has some tags."""
+def subscriber_response(subscriber: Subscriber, tags: Sequence[str], consent: str) -> SubscriberResponse:
+    """Convert a stored subscriber, with tags and consent."""
     wants = subscriber.preferences
     return SubscriberResponse(
         id=subscriber.row,
@@ -212,6 +213,7 @@ def subscriber_response(subscriber: Subscriber, tags: Sequence[str]) -> Subscrib
         updates=list(wants.updates),
         announcements=wants.announcements,
         tags=list(tags),
+        consent=consent,
         file=subscriber.file,
         next_due=subscriber.next_due,
         last_digest=subscriber.last_digest,

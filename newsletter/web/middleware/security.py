@@ -21,12 +21,12 @@ LARGEST_UPLOAD = {
     "/preferences/": 5_000_000,
     "/webhooks/": 1_000_000,
     "/admin/subscribers/": 1_000_000,
-    "/api/subscribers": 1_000_000,
     "/admin/announcements/new": 1_000_000,
+    "/api/subscribers": 5_000_000,
+    "/api/announcements": 5_000_000,
 }
-"""In bytes, of the forms with a file, the batches of mail providers, the preferences that programs and operators write
-and announcements, by what their paths begin with. Strangers may
-send less than subscribers.
+"""In bytes, of the forms with a file, the batches of mail providers, and the preferences and announcements that
+operators and programs write, by what their paths begin with. Strangers may send less than subscribers.
 """
 
 _MOST_UPLOADS = 8

@@ -87,7 +87,10 @@ def _index_sends(**how: Any) -> None:
         op.create_index(
             f"uq_sends_{name}", "sends", columns, unique=True, sqlite_where=only, postgresql_where=only, **how
         )
-    op.create_index(op.f("ix_sends_mailing_state"), "sends", ["mailing", "state"], **how)
+    only = sa.text(_MAILING)
+    op.create_index(
+        op.f("ix_sends_mailing_state"), "sends", ["mailing", "state"], sqlite_where=only, postgresql_where=only, **how
+    )
     op.create_index(op.f("ix_sends_edition_state_mailing"), "sends", ["edition", "state", "mailing"], **how)
     op.drop_index(op.f("ix_sends_edition_state"), table_name="sends", if_exists=True, **how)
 
@@ -146,11 +149,14 @@ def _create_webhooks() -> None:
         "idempotency_keys",
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("request_digest", sa.String(), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=False),
-        sa.Column("response", sa.JSON(), nullable=False),
+        sa.Column("attempt", sa.String(), nullable=False),
+        sa.Column("status", sa.Integer()),
+        sa.Column("response", sa.JSON(), nullable=False, server_default="null"),
+        sa.Column("subscriber", sa.Integer()),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_idempotency_keys")),
     )
+    op.create_index(op.f("ix_idempotency_keys_subscriber"), "idempotency_keys", ["subscriber"])
     op.create_index(op.f("ix_idempotency_keys_created_at"), "idempotency_keys", ["created_at"])
     op.create_table(
         "provider_notices",

@@ -49,17 +49,18 @@ def routes(site: WebContext) -> APIRouter:
         now = context.clock()
         with reading(context.engine) as connection:
             queue = queue_status(context, connection)
-            unsure = sends.unsure(connection)
+            unsure = sends.unsure(connection, _LINES)
             failed = send_log.failed_since(connection, (now - sending_admin.RECENT).date(), _LINES)
             editions = statistics.editions(connection, _EDITIONS)
+        all_unsure = queue.waiting.get(SendState.UNSURE)
         return admin_page(
             site,
             request,
             operator,
             "queue",
             queue=queue,
-            unsure=unsure[:_LINES],
-            unsure_number=len(unsure),
+            unsure=unsure,
+            unsure_number=all_unsure.count if all_unsure is not None else 0,
             failed=failed,
             editions=editions,
             notices=_NOTICES,

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
-from tests.helpers.web import row_of, serving, session_of
+from tests.helpers.web import serving, session_of
 
 Served = tuple[str, Newsletter]
 
@@ -81,7 +81,7 @@ def test_it_names_who_failed_and_why_nothing_goes(mail: Mailbox, reader: str, se
     assert "Account smtp is set aside since" in page
     assert "554 5.7.1 relay access denied" in page
     assert "Failed in the last seven days" in page
-    assert f'/admin/subscribers/{row_of(newsletter, reader)}">{reader}</a></th>' in page
+    assert f">{reader}</a></th>" in page
     assert "550 5.1.1 no such user" in page
     token = newsletter.run("token", "create", "api").out.strip()
     shown = httpx.get(f"{where}/api/stats", headers={"Authorization": f"Bearer {token}"}).json()
