@@ -130,7 +130,8 @@ class Torture:
         end = time.monotonic() + PATIENCE
         while not is_done():
             if process.poll() is not None or time.monotonic() > end:
-                raise SystemExit(f"the run ended or is stuck; see {self._folder / 'run.log'}")
+                how = "is stuck" if process.poll() is None else f"ended with {process.returncode}"
+                raise SystemExit(f"the run {how}:\n{(self._folder / 'run.log').read_text()[-4000:]}")
             time.sleep(0.02)
 
     def _is_planned(self) -> bool:

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -141,13 +142,22 @@ def install(program: Path, *arguments: str) -> None:
     program.chmod(0o755)
 
 
+_STARTING = threading.Lock()
+
+
 @cache
 def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="newsletter-tests-")
 
 
-@cache
 def _address() -> str:
+    """Return the path of the socket of this process's fork server, which the first call starts."""
+    with _STARTING:
+        return _started()
+
+
+@cache
+def _started() -> str:
     """Start the fork server of this process, and return the path of its socket; it ends with this process."""
     address = str(Path(_folder().name, "fork-server"))
     with socket.socket(socket.AF_UNIX) as listener:
