@@ -82,7 +82,7 @@ class Sizes:
     rounds: int
 
 
-SMALL = Sizes(papers=5_000, readers=2_000, peer_messages=400, limited_readers=1_000, rounds=2)
+SMALL = Sizes(papers=5_000, readers=10_000, peer_messages=2_000, limited_readers=1_000, rounds=1)
 FULL = Sizes(papers=20_000, readers=20_000, peer_messages=2_000, limited_readers=6_000, rounds=3)
 
 
@@ -234,11 +234,11 @@ def ours_limited(sizes: Sizes) -> float:
         said = server.stdout
         assert said is not None
         port = int(said.readline())
-        times = listening.submit(lambda: [float(said.readline()) for _ in range(sizes.limited_readers)])
+        times = listening.submit(lambda: [float(line) for line in said])
         (folder / "config.yaml").write_text(configured(port, LIMITED_SESSIONS, limit=f", per_second: {LIMIT}"))
         monitoring.run(SEND, folder)
-        taken = times.result()
         server.kill()
+        taken = times.result()
     return (len(taken) - 1) / (taken[-1] - taken[0])
 
 
