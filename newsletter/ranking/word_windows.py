@@ -2,7 +2,7 @@
 terms find the heaviest windows without a loop over the words.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,49 +97,55 @@ def make_windows(
     """
     number, none = len(words), len(vector_terms)
     places = {term: place for place, term in enumerate(vector_terms.tolist())}
-    own, paired, tripled = ([places.get(term, none) for term in terms] for terms in (words, pairs, triples))
-    found = list(_windows(number, run_on))
-    lengths = [last - first + 1 for first, last, _ in found]
+    own, paired, tripled = (_array([places.get(term, none) for term in terms]) for terms in (words, pairs, triples))
+    firsts, lengths, sizes = _windows(number, run_on)
+    starts = np.cumsum(lengths) - lengths
+    within = np.arange(lengths.sum()) - np.repeat(starts, lengths)
     # The pair and the triples that a word begins or is in the middle of.
     after, beyond, twice_beyond = (
-        [*terms[by:], *[none] * by][:number] for terms, by in ((paired, 1), (tripled, 1), (tripled, 2))
+        np.append(terms[by:], [none] * by)[:number] for terms, by in ((paired, 1), (tripled, 1), (tripled, 2))
     )
     return WordWindows(
-        firsts=_array(first for first, _, _ in found),
-        lengths=_array(lengths),
-        sizes=_array(size for _, _, size in found),
-        terms=_padded([_terms_of(first, last, own, paired, tripled) for first, last, _ in found], none),
-        covering=np.array([own, paired, after, tripled, beyond, twice_beyond], dtype=np.intp),
-        pairs=_array(paired),
+        firsts=firsts,
+        lengths=lengths,
+        sizes=sizes,
+        terms=_terms(firsts, lengths, own, paired, tripled, none),
+        covering=np.array([own, paired, after, tripled, beyond, twice_beyond]),
+        pairs=paired,
         joined=np.array(joined[:number], dtype=bool),
-        steps=_array(
-            step for first, last, _ in found for step in (first, *range(number + first + 1, number + last + 1))
-        ),
-        starts=np.cumsum([0, *lengths[:-1]]) if found else _array(()),
-        halves=_halves(words, paired, run_on, none),
+        steps=np.repeat(firsts, lengths) + within + number * (within > 0),
+        starts=starts,
+        halves=_halves(words, paired.tolist(), run_on, none),
     )
 
 
-def _windows(number: int, run_on: Sequence[bool]) -> Iterator[tuple[int, int, int]]:
-    """Yield the first and the last word of each window, and its number of words, counting what runs on as one."""
-    for first in range(number):
-        size = 1
-        for last in range(first, min(first + _LONGEST_RUN, number)):
-            size += last > first and not run_on[last]
-            if size > _LONGEST:
-                break
-            yield first, last, size
+def _windows(number: int, run_on: Sequence[bool]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the first word, the number of words, and this number counting what runs on as one, of each window."""
+    begun = np.cumsum(~np.array(run_on[:number], dtype=bool))
+    longest = min(_LONGEST_RUN if any(run_on[:number]) else _LONGEST, number)
+    firsts, further = np.divmod(np.arange(number * longest), max(longest, 1))
+    inside = firsts + further < number
+    firsts, further = firsts[inside], further[inside]
+    sizes = begun[firsts + further] - begun[firsts] + 1
+    few = sizes <= _LONGEST
+    return firsts[few], further[few] + 1, sizes[few]
 
 
-def _terms_of(
-    first: int, last: int, own: Sequence[int], paired: Sequence[int], tripled: Sequence[int]
-) -> dict[int, None]:
-    terms = {own[first]: None}
-    for place in range(first + 1, last + 1):
-        terms |= {own[place]: None, paired[place]: None}
-        if place > first + 1:
-            terms[tripled[place]] = None
-    return terms
+def _terms(
+    firsts: np.ndarray, lengths: np.ndarray, own: np.ndarray, paired: np.ndarray, tripled: np.ndarray, none: int
+) -> np.ndarray:
+    """Return the terms in each window, each once (any × windows; none where there are fewer)."""
+    kinds = [(own, 0), (paired, 1), *([(tripled, 2)] if (tripled != none).any() else [])]
+    rows: list[np.ndarray] = []
+    for further in range(int(lengths.max(initial=0))):
+        places = np.minimum(firsts + further, len(own) - 1)
+        for terms, before in kinds:
+            if further >= before:
+                row = np.where(lengths > further, terms[places], none)
+                for earlier in rows:
+                    row[row == earlier] = none
+                rows.append(row)
+    return np.array(rows, dtype=np.int32).reshape(len(rows), len(firsts))
 
 
 def _halves(
@@ -154,13 +160,5 @@ def _halves(
     return halves
 
 
-def _padded(rows: Sequence[Mapping[int, None]], none: int) -> np.ndarray:
-    """Return rows of terms as the columns of a matrix, filled up with none."""
-    columns = [[term for term in row if term != none] for row in rows]
-    most = max(map(len, columns), default=0)
-    filled = [[*column, *[none] * (most - len(column))] for column in columns]
-    return np.array(filled, dtype=np.int32).reshape(len(rows), most).T.copy()
-
-
-def _array(numbers: Iterator[int] | Sequence[int]) -> np.ndarray:
-    return np.fromiter(numbers, dtype=np.intp)
+def _array(numbers: Sequence[int]) -> np.ndarray:
+    return np.array(numbers, dtype=np.intp)
